@@ -1,0 +1,1 @@
+"""The agent: graph, evidence ledger, claim checker, chat models."""

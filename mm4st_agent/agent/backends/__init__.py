@@ -1,0 +1,1 @@
+"""Chat models behind one LangChain interface: embedded, and any OpenAI-compatible server."""

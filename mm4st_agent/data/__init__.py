@@ -1,0 +1,1 @@
+"""Panels: one spatio-temporal data set each, read only as of a moment."""

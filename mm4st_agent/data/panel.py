@@ -1,0 +1,230 @@
+"""`Panel`: one spatio-temporal data set, and `until(as_of)`, the only way to read it in time."""
+
+from __future__ import annotations
+
+import dataclasses
+import zoneinfo
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mm4st_agent.data.card import Channel, DataCard
+from mm4st_agent.data.events import Event
+from mm4st_agent.errors import DataError, UsageError
+
+MASK = "ancillary_variables"
+"""CF attribute of a channel that names its mask of imputed cells (bool, True = imputed)."""
+KNOWN_FUTURE = "known_future"
+"""Attribute of a covariate that may be read ahead of `as_of` (a calendar, a schedule)."""
+EDGE_COLUMNS = ("source", "target", "weight")
+
+
+def _no_frames() -> Mapping[str, pd.DataFrame]:
+    return MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """One data set of shape (time, node) with a variable for each channel.
+
+    Attributes:
+        card: Source, licence, units, time zone.
+        data: Dims `(time, node)`. `time` holds UTC instants without a zone (xarray has no
+            zones), evenly spaced, oldest first; read `times` for the zone-aware index.
+            `node` holds ids as text; `name`, `kind`, `lat`, `lon` are coordinates on it.
+            Channels are floats with a `units` attribute; NaN is missing, never 0.
+        edges: Columns `source`, `target` (node ids), `weight` in (0, 1] (1 = nearest),
+            and, where known, `distance`. Directed.
+        events: Oldest first.
+        covariates: Dims `(time,)` or `(time, node)`; may reach beyond the data's end. Those
+            with the attribute `known_future` true stay visible after `as_of`.
+        static: Layers that do not change: POI, land use, road network, by name.
+        trajectories: Columns `object`, `time` (zone-aware), `lat`, `lon`; None where absent.
+        as_of: The moment up to which this panel was cut; None when it is whole.
+    """
+
+    card: DataCard
+    data: xr.Dataset
+    edges: pd.DataFrame = dataclasses.field(default_factory=lambda: pd.DataFrame(columns=list(EDGE_COLUMNS)))
+    events: tuple[Event, ...] = ()
+    covariates: xr.Dataset = dataclasses.field(default_factory=xr.Dataset)
+    static: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=_no_frames)
+    trajectories: pd.DataFrame | None = None
+    as_of: pd.Timestamp | None = None
+
+    def __post_init__(self) -> None:
+        if set(self.data.dims) != {"time", "node"}:
+            raise DataError(f"A panel has the dims (time, node); {self.card.name!r} has {tuple(self.data.dims)}.")
+        absent = [c.name for c in self.card.channels if c.name not in self.data.data_vars]
+        if absent:
+            raise DataError(f"The card of {self.card.name!r} names channels that the data lack: {absent}.")
+        time = self.data.indexes["time"]
+        steps = np.diff(time.to_numpy())
+        if len(steps) == 0 or (steps != steps[0]).any() or steps[0] <= np.timedelta64(0):
+            raise DataError(
+                f"The time stamps of {self.card.name!r} are not evenly spaced and increasing.",
+                "Give at least two rows, sorted, one time step apart; leave missing readings empty.",
+            )
+        if not self.data.indexes["node"].is_unique:
+            twice = self.data.indexes["node"][self.data.indexes["node"].duplicated()][0]
+            raise DataError(f"The node id {twice!r} appears twice in {self.card.name!r}.", "Ids must be unique.")
+
+    # -- what it holds ------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.card.time_zone)
+
+    @property
+    def times(self) -> pd.DatetimeIndex:
+        """`(T,)` zone-aware time stamps, oldest first."""
+        return pd.DatetimeIndex(self.data.indexes["time"]).tz_localize("UTC").tz_convert(self.zone)
+
+    @property
+    def step(self) -> pd.Timedelta:
+        time = self.data.indexes["time"]
+        return pd.Timedelta(time[1] - time[0])
+
+    @property
+    def step_s(self) -> int:
+        return int(self.step.total_seconds())
+
+    @property
+    def node_ids(self) -> list[str]:
+        return [str(node) for node in self.data.indexes["node"]]
+
+    @property
+    def nodes(self) -> pd.DataFrame:
+        """One row a node, indexed by id: `name`, `kind`, `lat`, `lon` and what else the source has."""
+        columns = {str(k): v.to_numpy() for k, v in self.data.coords.items() if v.dims == ("node",) and k != "node"}
+        return pd.DataFrame(columns, index=pd.Index(self.node_ids, name="id"))
+
+    def channel(self, name: str | None = None) -> Channel:
+        """The channel `name`, or the main one.
+
+        Raises:
+            UsageError: there is no such channel.
+        """
+        if name is None:
+            return self.card.channels[0]
+        for channel in self.card.channels:
+            if channel.name == name:
+                return channel
+        known = ", ".join(c.name for c in self.card.channels)
+        raise UsageError(f"{self.name!r} has no channel {name!r}.", f"Known: {known}.")
+
+    def values(self, channel: str | None = None) -> NDArray[np.float32]:
+        """`(T, N)` readings in the channel's unit; NaN is missing; imputed cells included."""
+        return np.asarray(self.data[self.channel(channel).name].to_numpy(), dtype=np.float32)
+
+    def imputed(self, channel: str | None = None) -> NDArray[np.bool_]:
+        """`(T, N)`, True where the source filled a cell that nobody measured."""
+        variable = self.data[self.channel(channel).name]
+        mask = variable.attrs.get(MASK)
+        if mask is None:
+            return np.zeros(variable.shape, dtype=bool)
+        return np.asarray(self.data[mask].to_numpy(), dtype=bool)
+
+    def observed(self, channel: str | None = None) -> NDArray[np.float32]:
+        """`(T, N)` readings that were measured; missing and imputed cells are NaN."""
+        return np.where(self.imputed(channel), np.float32(np.nan), self.values(channel))
+
+    def position(self, node: str) -> int:
+        """Where the node `node` stands in the node order.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        ids = self.data.indexes["node"]
+        if node not in ids:
+            raise UsageError(
+                f"{self.name!r} has no {self.card.place_word} {node!r}.",
+                f"It has {len(ids)}, such as {', '.join(map(str, ids[:3]))}; find_places searches them.",
+            )
+        return int(ids.get_indexer(pd.Index([node]))[0])
+
+    def adjacency(self) -> sparse.csr_array:
+        """`(N, N)` weights from source (row) to target (column); dimensionless, 0 = no edge."""
+        ids = self.data.indexes["node"]
+        rows = ids.get_indexer(pd.Index(self.edges["source"].astype(str)))
+        columns = ids.get_indexer(pd.Index(self.edges["target"].astype(str)))
+        weights = self.edges["weight"].to_numpy(dtype=np.float64)
+        return sparse.csr_array((weights, (rows, columns)), shape=(len(ids), len(ids)))
+
+    # -- the clock ----------------------------------------------------------------------
+
+    @property
+    def start(self) -> pd.Timestamp:
+        """The first moment at which any reading is known."""
+        return self.times[0] + self._delay
+
+    @property
+    def end(self) -> pd.Timestamp:
+        """The moment at which the last reading is known, or `as_of` of a cut panel."""
+        return self.as_of if self.as_of is not None else self.times[-1] + self._delay
+
+    @property
+    def _delay(self) -> pd.Timedelta:
+        return self.step if self.card.time_label == "start" else pd.Timedelta(0)
+
+    def moment(self, when: str | pd.Timestamp | None) -> pd.Timestamp:
+        """Read a point in time; without a zone it is local time of the data, None is `end`.
+
+        Raises:
+            UsageError: it is not a time, or lies outside the data.
+        """
+        if when is None:
+            return self.end
+        try:
+            moment = pd.Timestamp(when)
+            moment = moment.tz_localize(self.zone) if moment.tzinfo is None else moment.tz_convert(self.zone)
+        except (ValueError, TypeError) as err:
+            raise UsageError(f"{when!r} is not a point in time.", "Write it as 2022-01-25T07:30.") from err
+        if pd.isna(moment) or not self.start <= moment <= self.end:
+            raise UsageError(
+                f"as_of {when!s} is outside the data of {self.name!r}.",
+                f"Choose a time from {self.start:%Y-%m-%dT%H:%M} to {self.end:%Y-%m-%dT%H:%M} ({self.card.time_zone}).",
+            )
+        return moment
+
+    def until(self, as_of: str | pd.Timestamp | None) -> Panel:
+        """The panel as it was known at `as_of`: no later reading, event, end of an event, or track.
+
+        A reading stamped with the start of its interval is known only when the interval is over.
+
+        Raises:
+            UsageError: `as_of` is not a time or lies outside the data.
+        """
+        moment = self.moment(as_of)
+        utc = moment.tz_convert("UTC").tz_localize(None)
+        known = int(self.data.indexes["time"].searchsorted(utc - self._delay, side="right"))
+        if known < 2:
+            raise UsageError(
+                f"At {moment:%Y-%m-%dT%H:%M} {self.name!r} has only {known} reading(s).",
+                f"Choose a time from {self.times[1] + self._delay:%Y-%m-%dT%H:%M} on.",
+            )
+        return dataclasses.replace(
+            self,
+            data=self.data.isel(time=slice(0, known)),
+            events=tuple(seen for event in self.events if (seen := event.until(moment)) is not None),
+            covariates=_covariates_until(self.covariates, utc),
+            trajectories=None if self.trajectories is None else self.trajectories[self.trajectories["time"] <= moment],
+            as_of=moment,
+        )
+
+
+def _covariates_until(covariates: xr.Dataset, utc: pd.Timestamp) -> xr.Dataset:
+    """Blank what is not known ahead; the time axis stays, since calendars reach into the future."""
+    hidden = [str(k) for k, v in covariates.data_vars.items() if "time" in v.dims and not v.attrs.get(KNOWN_FUTURE)]
+    if not hidden:
+        return covariates
+    return covariates.assign({name: covariates[name].where(covariates["time"] <= utc.to_datetime64()) for name in hidden})

@@ -1,0 +1,1 @@
+"""Simulated data whose causes are known; says everywhere that it is synthetic."""

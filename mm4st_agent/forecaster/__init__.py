@@ -1,0 +1,1 @@
+"""ST-VLM, its baselines, training, checkpoints, prediction and backtest."""

@@ -1,0 +1,1 @@
+"""Pictures of spatio-temporal data for people and vision-language models."""

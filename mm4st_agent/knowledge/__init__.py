@@ -1,0 +1,1 @@
+"""Domain texts and events, searched as of a moment, cited by span."""
