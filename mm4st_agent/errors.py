@@ -4,7 +4,8 @@
     |-- UsageError      a bad argument                       exit code 2
     |-- DataError       data that is missing or malformed    exit code 3
     |-- ServerError     a server that cannot be reached      exit code 4
-    `-- ToolError       any of the above, inside a tool; the model reads it and adapts
+    |-- AgentError      the chat model did not come to an answer   exit code 1
+    `-- ToolError       any of these, inside a tool; the model reads it and adapts
 
 Anything else that is raised is a bug (exit code 1) and never becomes an answer.
 """
@@ -57,6 +58,12 @@ class ServerError(MM4STError):
 
     kind = "server"
     exit_code = 4
+
+
+class AgentError(MM4STError):
+    """The chat model used up its steps, or kept sending what nobody can read."""
+
+    kind = "agent"
 
 
 class ToolError(MM4STError):

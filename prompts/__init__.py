@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template, UndefinedError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, UndefinedError
 
 from mm4st_agent.errors import UsageError
 
@@ -39,6 +41,30 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.j2"))
 
 
+def _number(value: float) -> str:
+    """Three significant digits or whole numbers, with thousands separators: 4,872; 37.5; 0.041."""
+    size = abs(value)
+    decimals = 0 if size >= 100 or value == int(value) else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{decimals}f}"
+
+
+def _clock(moment: str) -> str:
+    """`07:30` of an ISO 8601 text, in the offset that it carries."""
+    return f"{datetime.fromisoformat(moment):%H:%M}"
+
+
+def _day(moment: str) -> str:
+    """`Tuesday 25 January 2022` of an ISO 8601 text."""
+    when = datetime.fromisoformat(moment)
+    return f"{when:%A} {when.day} {when:%B %Y}"
+
+
+def _sentences(text: str, most: int) -> str:
+    """The first `most` sentences, unchanged, so that a quotation of them stays one."""
+    ends = [found.end() for found in re.finditer(r"[.!?](?=\s|$)", text)]
+    return text[: ends[most - 1]] if len(ends) >= most else text
+
+
 @cache
 def load(name: str) -> Prompt:
     """Read the template `name`.
@@ -49,6 +75,13 @@ def load(name: str) -> Prompt:
     path = _FOLDER / f"{name}.j2"
     if not path.is_file():
         raise UsageError(f"No prompt {name!r}.", f"Known: {', '.join(names())}.")
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters.update(number=_number, clock=_clock, day=_day, sentences=_sentences)
     source = path.read_text(encoding="utf-8")
     return Prompt(name, source, environment.from_string(source))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +11,13 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _own_home_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_home_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MM4ST_") and name != "MM4ST_DATA_DIR":
             monkeypatch.delenv(name)
     monkeypatch.setenv("MM4ST_HOME", str(tmp_path / "home"))
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002 - libraries under test draw from it
-    yield
+    np.random.seed(0)
 
 
 @pytest.fixture

@@ -1,1 +1,14 @@
-"""One file for each tool the agent can call."""
+"""One file for each tool the agent can call; `ALL_TOOLS` is the registry."""
+
+from __future__ import annotations
+
+from tools.describe_dataset import DESCRIBE_DATASET
+from tools.find_places import FIND_PLACES
+from tools.forecast import FORECAST
+from tools.query_series import QUERY_SERIES
+from tools.render_series import RENDER_SERIES
+from tools.retrieve_context import RETRIEVE_CONTEXT
+
+ALL_TOOLS = (DESCRIBE_DATASET, FIND_PLACES, QUERY_SERIES, RENDER_SERIES, RETRIEVE_CONTEXT, FORECAST)
+
+__all__ = ["ALL_TOOLS"]

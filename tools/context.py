@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.forecaster.prediction import Forecaster
@@ -24,7 +25,7 @@ class ToolContext:
     registry: Registry
     images: ImageStore
     knowledge: KnowledgeIndex
-    forecaster_for: Callable[[Panel], Forecaster]
+    forecaster_for: Callable[[Panel, Channel], Forecaster]
     as_of: str | None = None
 
     def panel(self, dataset: str) -> Panel:

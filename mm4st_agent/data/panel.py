@@ -227,4 +227,6 @@ def _covariates_until(covariates: xr.Dataset, utc: pd.Timestamp) -> xr.Dataset:
     hidden = [str(k) for k, v in covariates.data_vars.items() if "time" in v.dims and not v.attrs.get(KNOWN_FUTURE)]
     if not hidden:
         return covariates
-    return covariates.assign({name: covariates[name].where(covariates["time"] <= utc.to_datetime64()) for name in hidden})
+    return covariates.assign(
+        {name: covariates[name].where(covariates["time"] <= utc.to_datetime64()) for name in hidden}
+    )

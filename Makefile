@@ -1,0 +1,46 @@
+# The commands people use. Each makes the environment that it needs when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+VLLM_BIN := .venv-vllm/bin
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: install run test check bench serve-vlm test-vllm readme clean
+
+install: .venv/.installed
+
+run: .venv/.installed
+	$(BIN)/mm4st app
+
+test: .venv/.installed-dev
+	$(BIN)/pytest -n 2
+
+check: .venv/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+bench: .venv/.installed
+	$(BIN)/mm4st bench forecast
+
+serve-vlm: .venv/.installed .venv-vllm/.installed
+	$(BIN)/mm4st serve-vlm
+
+test-vllm: .venv/.installed-dev .venv-vllm/.installed
+	$(BIN)/pytest -m vllm tests/vllm
+
+clean:
+	rm -rf .venv .venv-vllm
+
+# torch first and exact: a looser range would bring another build, with gigabytes of CUDA.
+.venv/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP) -c constraints.txt torch==2.13.0
+	$(BIN)/python $(PIP) -c constraints.txt -e .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]'
+	touch $@
+

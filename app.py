@@ -1,0 +1,401 @@
+"""The chat in a browser. Only widgets and events live here: every answer comes from `Runtime.stream`."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import logging
+import os
+import re
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mm4st_agent.agent.answer import Answer, Citation
+from mm4st_agent.agent.ledger import Evidence
+from mm4st_agent.agent.run_events import Answered, RunEvent, ToolFinished, ToolStarted
+from mm4st_agent.errors import MM4STError, UsageError
+
+if TYPE_CHECKING:
+    from mm4st_agent.data.panel import Panel
+    from mm4st_agent.data.registry import Registry
+    from mm4st_agent.runtime import Runtime
+    from mm4st_agent.settings import ChatModelName
+
+log = logging.getLogger(__name__)
+
+Message = dict[str, Any]
+"""One chat message as Gradio takes it: `{role, content, metadata}`."""
+
+CHAT_MODELS = [("Embedded: no GPU, writes from templates", "embedded"), ("vLLM: a served model", "vllm")]
+
+EXAMPLES = {
+    "demo": (
+        "How much traffic will station D05 carry over the next hour, and why?",
+        "Is traffic at Harbour Bridge eastbound normal for this time of the week?",
+        "Were there any incidents near D09 in the last 48 hours?",
+        "What is a capacity drop?",
+    ),
+    "pems-orange": (
+        "How much traffic will station 1205330 carry over the next hour, and why?",
+        "How busy is station 1205330 right now compared with normal?",
+        "Were there any incidents near station 1205330 in the last 24 hours?",
+        "How complete are the data?",
+    ),
+}
+"""Questions to start with; any other data set gets some made from its own places."""
+
+THINKING: Message = {"role": "assistant", "content": "", "metadata": {"title": "Thinking", "status": "pending"}}
+BUG = "Sorry, that went wrong, and it is a bug in mm4st, not in your question. The server's log has the details."
+
+TAGLINE = "# mm4st\nAsk about spatio-temporal data in plain words. Every number can be traced."
+WELCOME = "### What would you like to know?\nEach answer shows its steps, its evidence and its sources."
+
+HEAD = """<meta http-equiv="Content-Security-Policy"
+ content="default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; object-src 'none'">"""
+"""Whatever a text contains, the page loads nothing from another host."""
+
+CSS = """
+:root { --quiet: #52607a; --warn: #92400e; --bad: #b91c1c; }
+.dark { --quiet: #9fb0c8; --warn: #fcd34d; --bad: #fca5a5; }
+main.contain { max-width: 1280px; margin: 0 auto; }
+footer { display: none !important; }
+#facts, .evidence, .footer, .sources footer { color: var(--quiet); font-size: .875rem; }
+#facts strong { color: var(--body-text-color); }
+.synthetic, .unsupported { border: 1px solid; border-radius: 4px; padding: 0 .4em; font-size: .85em; white-space: nowrap; }
+.synthetic, .warnings { color: var(--warn); }
+.unsupported { color: var(--bad); }
+.warnings { border-left: 4px solid; padding-left: .75em; margin: .75em 0; }
+.sources blockquote { margin: .5em 0; }
+#chat .top-panel { display: none; }
+#chat .thought-group { padding: .25rem .75rem; margin: 0 0 .25rem; }
+#chat .thought-group .duration { color: var(--quiet); }
+#chat .bot img { max-height: 480px; width: auto; max-width: 100%; }
+"""
+
+# -- events to messages -----------------------------------------------------------------------
+
+
+def asked(question: str) -> Message:
+    """What the person said."""
+    return {"role": "user", "content": question}
+
+
+def sentence(text: str) -> Message:
+    """A plain sentence of ours."""
+    return {"role": "assistant", "content": f'<p class="sentence">{_plain(text)}</p>'}
+
+
+def failed(error: BaseException) -> Message:
+    """What went wrong and what would work; a bug is only named as one, its traceback goes to the log."""
+    if isinstance(error, MM4STError):
+        return sentence(str(error))
+    log.error("A question ended in a bug.", exc_info=error)
+    return sentence(BUG)
+
+
+def shown(chat: list[Message], event: RunEvent) -> list[Message]:
+    """The chat after one more event: a step begins, a step ends, or the answer is there."""
+    match event:
+        case ToolStarted():
+            meta = {"id": event.call_id, "title": event.title, "status": "pending"}
+            return [*chat, {"role": "assistant", "content": _arguments(event.args), "metadata": meta}]
+        case ToolFinished():
+            return [_finished(m, event.evidence) if _step(m).get("id") == event.call_id else m for m in chat]
+        case Answered():
+            return [*chat, answered(event.answer)]
+
+
+def closed(chat: list[Message]) -> list[Message]:
+    """The chat without running steps: what had not ended was broken off."""
+    ended = {"status": "done", "log": "broken off"}
+    return [{**m, "metadata": {**_step(m), **ended}} if _step(m).get("status") == "pending" else m for m in chat]
+
+
+def answered(answer: Answer) -> Message:
+    """The text, then pictures, warnings, sources, and what it took."""
+    pictures = [{"path": figure.path, "alt_text": figure.alt} for figure in answer.figures]
+    below = [_warnings(answer.warnings), _sources(answer.citations), _footer(answer)]
+    return {"role": "assistant", "content": [_marked(answer), *pictures, "\n\n".join(part for part in below if part)]}
+
+
+def _step(message: Message) -> dict[str, Any]:
+    step: dict[str, Any] = message.get("metadata") or {}
+    return step
+
+
+def _finished(message: Message, evidence: Evidence) -> Message:
+    counts = {"value": len(evidence.values), "text": len(evidence.texts), "picture": len(evidence.images)}
+    found = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in counts.items() if n) or "nothing"
+    outcome = f"Could not: {_plain(evidence.error)}" if evidence.error else f"Evidence {evidence.id}: {found}."
+    log = f"{evidence.id}, failed" if evidence.error else evidence.id
+    return {
+        **message,
+        "content": f"{message['content']}\n\n{outcome}",
+        "metadata": {**message["metadata"], "status": "done", "duration": evidence.seconds, "log": log},
+    }
+
+
+def _arguments(args: dict[str, Any]) -> str:
+    """Arguments as code, where neither Markdown nor HTML in a value means anything."""
+    pairs = (f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("`", "'") for name, value in args.items())
+    return " ".join(f"`{' '.join(pair.split())}`" for pair in pairs)
+
+
+def _marked(answer: Answer) -> str:
+    """The answer's Markdown; unsupported claims are struck through and labelled, evidence marks are small."""
+    text = answer.answer
+    for claim in sorted(answer.claims, key=lambda claim: claim.span, reverse=True):
+        if claim.status == "unsupported":
+            start, end = claim.span
+            text = f"{text[:start]}<s>{text[start:end]}</s>{text[end:]}"
+    text = re.sub(r"\[(E\d+(?:, ?E\d+)*)\]", r'<span class="evidence">[\1]</span>', text)
+    return text.replace("[unsupported]", '<strong class="unsupported">⚠ unsupported</strong>')
+
+
+def _warnings(warnings: list[str]) -> str:
+    lines = "".join(f"<li>{_plain(warning)}</li>" for warning in warnings)
+    return f'<div class="warnings" role="note"><strong>⚠ Keep in mind</strong><ul>{lines}</ul></div>' if lines else ""
+
+
+def _sources(citations: list[Citation]) -> str:
+    return f'<div class="sources"><strong>Sources</strong>{"".join(map(_source, citations))}</div>' if citations else ""
+
+
+def _source(citation: Citation) -> str:
+    when = f"{citation.published_at:%Y-%m-%d %H:%M}" if citation.published_at else ""
+    where = " · ".join(_plain(part) for part in (citation.evidence, citation.source, when) if part)
+    return f"<blockquote>{_plain(citation.text)}<footer>{where}</footer></blockquote>"
+
+
+def _footer(answer: Answer) -> str:
+    verified = sum(claim.status != "unsupported" for claim in answer.claims)
+    parts = [
+        f"{verified} of {len(answer.claims)} claims supported by the evidence" if answer.claims else "",
+        f"answered by {answer.chat_model}",
+        f"data {answer.dataset} as of {answer.as_of}",
+        f"{answer.seconds:.1f} s",
+        f"thread {answer.thread}",
+    ]
+    return f'<div class="footer">{" · ".join(_plain(part) for part in parts if part)}</div>'
+
+
+def _plain(text: str) -> str:
+    """Text for inside an HTML block: no tags, no line that would end the block."""
+    return html.escape(" ".join(text.split()))
+
+
+# -- the page ---------------------------------------------------------------------------------
+
+
+def build(runtime: Runtime) -> gr.Blocks:
+    """The page and its events; nothing is served yet."""
+
+    def controls(*, busy: bool) -> dict[Any, Any]:
+        """What can be pressed: while an answer is under way, only the stop button."""
+        return {
+            box: gr.Textbox(submit_btn=not busy, stop_btn=busy),
+            dataset: gr.Dropdown(interactive=not busy),
+            restart: gr.Button(interactive=not busy),
+        }
+
+    async def answer(
+        question: str, said: list[Message], thread_id: str | None, name: str, clock: str, model: ChatModelName
+    ) -> AsyncIterator[dict[Any, Any]]:
+        events: asyncio.Queue[RunEvent | None] = asyncio.Queue()
+        stream = runtime.stream(question, dataset=name, as_of=clock.strip() or None, chat_model=model, thread=thread_id)
+        task = asyncio.create_task(_pump(stream, events))
+        said = [*said, asked(question)] if question.strip() else said
+        yield {
+            window: [*said, THINKING],
+            chat: said,
+            run: task,
+            **controls(busy=True),
+            box: gr.Textbox("", submit_btn=False, stop_btn=True),
+        }
+        try:
+            while (event := await events.get()) is not None:
+                said = shown(said, event)
+                thread_id = event.answer.thread if isinstance(event, Answered) else thread_id
+                yield {
+                    window: [*said, THINKING] if isinstance(event, ToolFinished) else said,
+                    chat: said,
+                    thread: thread_id,
+                }
+            await asyncio.wait([task])
+            if task.cancelled():
+                said = [*closed(said), sentence("Stopped.")]
+            elif (error := task.exception()) is not None:
+                said = [*closed(said), failed(error)]
+            yield {window: said, chat: said, **controls(busy=False)}
+        finally:
+            task.cancel()
+
+    async def stop(task: asyncio.Task[None]) -> None:
+        task.cancel()
+
+    def start(name: str) -> dict[Any, Any]:
+        """A new conversation about a data set."""
+        fresh: dict[Any, Any] = {chat: [], thread: None}
+        try:
+            panel = runtime.registry.open(name)
+        except MM4STError as err:
+            return {window: gr.Chatbot([failed(err)], examples=[]), facts: "", as_of: "", **fresh}
+        examples = [{"text": text} for text in example_questions(panel)]
+        clock = gr.Textbox("", placeholder=f"{panel.end:%Y-%m-%dT%H:%M}", info=clock_range(panel))
+        return {window: gr.Chatbot([], examples=examples), facts: data_facts(panel), as_of: clock, **fresh}
+
+    def choose(example: gr.SelectData) -> str:
+        return str(example.value["text"])
+
+    with gr.Blocks(title="mm4st", fill_height=True, fill_width=True, delete_cache=(3600, 86400)) as page:
+        chat, thread, run = gr.State([]), gr.State(None), gr.State(None)
+        with gr.Sidebar(width=320):
+            gr.Markdown(TAGLINE)
+            dataset = gr.Dropdown(
+                available(runtime.registry), value=runtime.settings.dataset, label="Data set", filterable=False
+            )
+            as_of = gr.Textbox(label="Clock (as of)", max_lines=1)
+            chat_model = gr.Radio(CHAT_MODELS, value=runtime.settings.chat_model, label="Chat model")
+            restart = gr.Button("New conversation")
+        facts = gr.HTML(elem_id="facts")
+        window = gr.Chatbot(
+            elem_id="chat",
+            label="Conversation",
+            show_label=False,
+            scale=1,
+            buttons=["copy"],
+            feedback_options=None,
+            placeholder=WELCOME,
+        )
+        box = gr.Textbox(
+            elem_id="question",
+            label="Question",
+            show_label=False,
+            placeholder="Ask about a place: what is going on, what to expect, and why",
+            lines=1,
+            max_lines=6,
+            submit_btn=True,
+        )
+
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        asking: dict[str, Any] = {
+            "fn": answer,
+            "inputs": [box, chat, thread, dataset, as_of, chat_model],
+            "outputs": [window, chat, thread, run, box, dataset, restart],
+            **hidden,
+        }
+        box.submit(**asking)
+        window.example_select(choose, None, box, **hidden).then(**asking)
+        box.stop(stop, run, None, **hidden)
+        gr.on([page.load, dataset.input, restart.click], start, dataset, [window, chat, thread, facts, as_of], **hidden)
+    return page
+
+
+async def _pump(stream: AsyncIterator[RunEvent], events: asyncio.Queue[RunEvent | None]) -> None:
+    """Run an answer in one task, so that cancelling the task stops it wherever it stands; None ends the events."""
+    try:
+        async for event in stream:
+            events.put_nowait(event)
+    finally:
+        events.put_nowait(None)
+
+
+def available(registry: Registry) -> list[str]:
+    """The data sets whose files are here."""
+    return [name for name in registry.names() if registry.available(name)]
+
+
+def example_questions(panel: Panel) -> tuple[str, ...]:
+    """Questions that this data set can answer."""
+    card, node = panel.card, panel.node_ids[0]
+    return EXAMPLES.get(panel.name) or (
+        f"What is expected at {card.place_word} {node} over the next hour, and why?",
+        f"How does {card.place_word} {node} compare with its usual level now?",
+        "How complete are the data?",
+    )
+
+
+def clock_range(panel: Panel) -> str:
+    """What the clock can be set to."""
+    return f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M}; empty is the end of the data."
+
+
+def data_facts(panel: Panel) -> str:
+    """One line of HTML: what the data are, and whether they are real."""
+    card = panel.card
+    channels = ", ".join(f"{channel.label} ({channel.unit})" for channel in card.channels)
+    span = f"{panel.start:%-d %b %Y} to {panel.end:%-d %b %Y}, {card.time_zone}"
+    parts = (f"{len(panel.node_ids)} {card.place_word}s", channels, span)
+    line = " · ".join([f"<strong>{_plain(card.title)}</strong>", *map(_plain, parts)])
+    return f'<span class="synthetic">Synthetic data</span> {line}' if card.synthetic else line
+
+
+# -- the server -------------------------------------------------------------------------------
+
+
+def launch(runtime: Runtime) -> None:
+    """Serve the chat until Ctrl-C.
+
+    Raises:
+        UsageError: the host or the port cannot be used.
+    """
+    settings = runtime.settings
+    port = _free_port(settings.host, settings.port)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.home / "cache")
+    page = build(runtime)
+    page.queue(max_size=32, default_concurrency_limit=4, api_open=False)
+    _, url, _ = page.launch(
+        server_name=settings.host,
+        server_port=port,
+        theme=gr.themes.Default(
+            primary_hue="sky",
+            neutral_hue="slate",
+            font=("system-ui", "sans-serif"),
+            font_mono=("ui-monospace", "monospace"),
+        ),
+        css=CSS,
+        head=HEAD,
+        footer_links=[],
+        allowed_paths=[str(runtime.images.folder)],
+        max_file_size=1,  # byte: nothing is uploaded
+        share=False,
+        ssr_mode=False,
+        mcp_server=False,
+        run_history=False,
+        enable_monitoring=False,
+        quiet=True,
+        prevent_thread_lock=True,
+    )
+    sys.stderr.write(f"The chat is at {url} (Ctrl-C stops it).\n")
+    threading.Thread(target=_warm_up, args=[runtime], daemon=True).start()
+    page.block_thread()
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, checked; 0 becomes one that is free."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.create_server((str(address[0]), int(address[1])), family=family) as server:
+            return int(server.getsockname()[1])
+    except OSError as err:
+        raise UsageError(
+            f"The chat cannot be served at {host}, port {port}: {err.strerror or err}.",
+            "Set MM4ST_PORT to a free port (0 takes any), or MM4ST_HOST to an address of this machine.",
+        ) from err
+
+
+def _warm_up(runtime: Runtime) -> None:
+    """Load what a first answer needs, while the person still reads the page."""
+    try:
+        panel = runtime.registry.open(runtime.settings.dataset)
+        runtime.forecaster(panel, panel.channel())
+        runtime.knowledge.search("warm-up", panel=panel, limit=1)
+    except MM4STError as err:
+        log.warning("Not warmed up: %s", err)

@@ -1,0 +1,169 @@
+"""What a question is after, by similarity to examples; the embedded chat model's way of planning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+Intent = Literal["forecast", "status", "events", "places", "dataset", "concept", "chat", "off_topic"]
+
+LEAST_SIMILARITY = 0.25
+"""Below this cosine no example is meant: the question is off topic."""
+
+EXAMPLES: dict[Intent, tuple[str, ...]] = {
+    "forecast": (
+        "how much traffic will the station carry over the next hour, and why?",
+        "what will the speed be at the sensor in half an hour?",
+        "forecast the next hour at the station",
+        "predict the values for the sensor",
+        "will it be busy at the station at eight?",
+        "how busy is the bridge going to be?",
+        "is a jam coming at the station?",
+        "what should I expect at the sensor this evening?",
+        "how many vehicles will pass tomorrow morning?",
+        "why is the forecast so high?",
+        "will the air get worse in the next hours?",
+        "how sure are you about the next hour?",
+    ),
+    "status": (
+        "what is happening at the station now?",
+        "how is traffic at the sensor right now?",
+        "what is the current speed at the station?",
+        "is this level normal for this time of the week?",
+        "how was the station today?",
+        "show me the last 24 hours of the sensor",
+        "how did it look yesterday?",
+        "plot the series of the station",
+        "what was the highest flow at the station last night?",
+        "is traffic rising or falling there?",
+        "is it busier or quieter than normal right now?",
+        "is the present level unusually high?",
+        "is there congestion at the sensor at present?",
+    ),
+    "events": (
+        "were there any incidents near the station?",
+        "what happened near the sensor in the last hours?",
+        "is there an accident on the freeway?",
+        "list the collisions on the road today",
+        "any closures or hazards around the bridge?",
+    ),
+    "places": (
+        "which stations are on the freeway northbound?",
+        "find stations near the avenue",
+        "list the sensors you know",
+        "where is the station?",
+        "what is the id of the sensor at the bridge?",
+    ),
+    "dataset": (
+        "what data do you have?",
+        "describe the data set",
+        "how many stations are there and for which dates?",
+        "how complete are the data, how much is missing or imputed?",
+        "where do the data come from and under which licence?",
+        "which quantities are measured?",
+        "from when to when do the readings run?",
+        "how many sensors does this data set have?",
+    ),
+    "concept": (
+        "what is a capacity drop?",
+        "why does rain slow traffic down?",
+        "what do the air quality index values mean?",
+        "how does wind affect PM2.5?",
+        "explain the fundamental diagram",
+        "how does autoscaling decide the number of replicas?",
+        "what rainfall triggers landslides?",
+        "what does an 80 percent interval mean?",
+        "what is MASE?",
+        "explain how prediction intervals work",
+        "what is meant by coverage?",
+        "define shock wave",
+        "tell me about loop detectors and imputation",
+        "why is Monday different from Sunday?",
+    ),
+    "chat": (
+        "hello",
+        "good morning",
+        "thanks a lot",
+        "who are you?",
+        "what can you do?",
+        "help",
+        "bye",
+    ),
+    "off_topic": (
+        "write me a poem about love",
+        "who won the election?",
+        "what is the capital of France?",
+        "give me a recipe for pancakes",
+        "which stocks should I buy?",
+        "tell me a joke",
+        "translate this sentence into German",
+        "write a Python function that sorts a list",
+        "who is the president?",
+        "recommend a film for tonight",
+        "how do I treat a headache?",
+        "how many goals did the team score?",
+        "where can I eat well tonight?",
+        "what is the best hotel?",
+        "what is the meaning of life?",
+        "how do I fix my computer?",
+    ),
+}
+
+
+class IntentMatcher:
+    """Finds the nearest example of a question.
+
+    Args:
+        encode: Texts to L2-normalised embeddings, `(n, d)`.
+    """
+
+    def __init__(self, encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:
+        self._encode = encode
+        self._labels = [intent for intent in get_args(Intent) for _ in EXAMPLES[intent]]
+        self._examples: NDArray[np.float32] | None = None
+
+    def match(self, question: str) -> Intent:
+        """The intent of the nearest example; 'off_topic' when none is near."""
+        if self._examples is None:
+            self._examples = self._encode([text for intent in get_args(Intent) for text in EXAMPLES[intent]])
+        similarity = self._examples @ self._encode([question])[0]
+        best = int(np.argmax(similarity))
+        return self._labels[best] if similarity[best] >= LEAST_SIMILARITY else "off_topic"
+
+
+_WORDS = {
+    "German": "der die das und ist wie viel wird werden haben nicht ein eine auf von mit nächsten stunde wann warum",
+    "French": "le la les des est et combien une dans pour sur avec quel quelle sera prochaine heure pourquoi du",
+    "Spanish": "el los las es y cuánto cuánta una en por para con qué será próxima hora cómo del tráfico cuántos",
+    "Italian": "il gli è e quanto una nel per con che sarà prossima ora come della traffico perché quanti",
+    "Portuguese": "o os as é e quanto uma na por para com que será próxima hora como quantos da do",
+    "Dutch": "de het een en is hoeveel wordt voor met niet op van komende uur waarom wat zal",
+}
+_ENGLISH = (
+    "the a an and is are was were will would how much many what which who why when where there of for on at near over"
+    " next hour hours show me tell any do does did it this that with from to by in be can you your i my please about"
+)
+
+
+@cache
+def _vocabulary() -> dict[str, frozenset[str]]:
+    return {name: frozenset(words.split()) for name, words in {**_WORDS, "English": _ENGLISH}.items()}
+
+
+def other_language(question: str) -> str | None:
+    """The language of a question that is clearly not English, or None.
+
+    Counts function words; a script other than Latin is named as such.
+    """
+    letters = [c for c in question if c.isalpha()]
+    if letters and sum(c < "ɐ" for c in letters) < 0.5 * len(letters):
+        return "a script other than Latin"
+    words = re.findall(r"[^\W\d_]+", question.casefold())
+    counts = {name: sum(word in known for word in words) for name, known in _vocabulary().items()}
+    best = max(counts, key=lambda name: counts[name])
+    return best if counts[best] >= 2 and counts[best] > counts["English"] else None

@@ -1,0 +1,35 @@
+"""What flows through the graph."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypedDict
+
+from langchain_core.messages import AnyMessage
+from langgraph.graph.message import add_messages
+
+from mm4st_agent.agent.answer import Claim
+from mm4st_agent.agent.ledger import Evidence, append
+
+
+class AgentInput(TypedDict):
+    """What one question brings to the thread."""
+
+    question: str
+    dataset: str
+    as_of: str
+    """The clock, ISO 8601 with zone."""
+
+
+class AgentState(AgentInput):
+    """The thread: what was said, and what is known."""
+
+    messages: Annotated[list[AnyMessage], add_messages]
+    """Questions, tool calls, tool replies (text; pictures by id in `artifact`), answers."""
+    ledger: Annotated[list[Evidence], append]
+    first_evidence: int
+    """Position in the ledger of this question's first entry."""
+    repairs: int
+    """How often this question's model output could not be read."""
+    text: str
+    """The checked answer to the latest question."""
+    claims: list[Claim]

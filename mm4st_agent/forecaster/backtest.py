@@ -1,0 +1,160 @@
+"""The backtest: a trained forecaster and the baselines on the test part, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm4st_agent.data.card import Channel
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.windows import Split, split_time
+from mm4st_agent.forecaster.card import Period, Row, TestErrors
+from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, evaluate
+from mm4st_agent.forecaster.forecast import Forecaster
+from mm4st_agent.forecaster.prediction import BaselineForecaster, TrainedForecaster
+
+_BASELINE_HISTORY = 12
+"""History steps of a window when no network sets them, so that the windows stay the same."""
+
+
+@dataclass(frozen=True)
+class BacktestReport:
+    """Errors on the test part, in the channel's unit; imputed and missing cells count nowhere."""
+
+    dataset: str
+    channel: Channel
+    step_s: int
+    train: Period
+    validation: Period
+    test: Period
+    errors: TestErrors
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """`{dataset, channel, rows, train, test, ...}` as `mm4st backtest --json` prints it."""
+        errors = self.errors.model_dump(mode="json", exclude={"by_step", "notes"})
+        return {
+            "dataset": self.dataset,
+            "channel": self.channel.name,
+            "unit": self.channel.unit,
+            "step_s": self.step_s,
+            "rows": errors.pop("rows"),
+            "train": self.train.model_dump(mode="json"),
+            "validation": self.validation.model_dump(mode="json"),
+            "test": self.test.model_dump(mode="json"),
+            **errors,
+            "notes": list(self.notes),
+        }
+
+
+def run_backtest(panel: Panel, channel: Channel, forecaster: Forecaster) -> BacktestReport:
+    """Score a forecaster and the three baselines on the same windows and cells of the test part.
+
+    With a checkpoint the parts are those of its card; without one, the first 70 % train the slot means,
+    10 % give the baselines' intervals, and 20 % test. Row `h` is the error at horizon step h alone;
+    "all" is the mean over all steps. The trained model's intervals are calibrated, and the baselines'
+    made of their errors, on the validation part.
+
+    Raises:
+        DataError: the checkpoint does not fit the panel, or the data are too short.
+    """
+    if isinstance(forecaster, TrainedForecaster):
+        return _trained(panel, channel, forecaster)
+    split = split_time(len(panel.times))
+    horizon = BaselineForecaster.max_horizon
+    course = Course.of(panel, channel, split, horizon)
+    residuals = baseline_residuals(course, _BASELINE_HISTORY, horizon)
+    errors = evaluate(course, _BASELINE_HISTORY, horizon, residuals, None)
+    untrained = f"No trained model; to train one: mm4st train --dataset {panel.name} --channel {channel.name}."
+    return _report(course, errors, (untrained,))
+
+
+def _trained(panel: Panel, channel: Channel, forecaster: TrainedForecaster) -> BacktestReport:
+    from mm4st_agent.forecaster.numeric import quantiles_at
+
+    forecaster.check(panel, channel)
+    card, checkpoint = forecaster.card, forecaster.checkpoint
+    first, second, third = (
+        int(panel.times.searchsorted(part.start)) for part in (card.train, card.validation, card.test)
+    )
+    split = Split(slice(first, second), slice(second, third), slice(third, len(panel.times)))
+    shape = card.network
+    course = Course.of(panel, channel, split, shape.horizon)
+    inputs = checkpoint.preparation.inputs(course.observed, course.history.slots)
+
+    def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
+        return quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)
+
+    residuals = baseline_residuals(course, shape.history, shape.horizon)
+    errors = evaluate(course, shape.history, shape.horizon, residuals, (card.model, predict, card.calibration))
+    other = f"The model was trained on another version of {panel.name!r}."
+    return _report(course, errors, (other,) if card.data_sha256 != panel.card.sha256 else ())
+
+
+def _report(course: Course, errors: TestErrors, notes: tuple[str, ...]) -> BacktestReport:
+    unmeasured = ~np.isfinite(course.observed[course.split.test])
+    masked = (
+        f"{100 * float(unmeasured.mean()):.1f} % of the test part's cells are missing or imputed and count nowhere."
+    )
+    return BacktestReport(
+        dataset=course.panel.name,
+        channel=course.channel,
+        step_s=course.panel.step_s,
+        train=course.period(course.split.train),
+        validation=course.period(course.split.validation),
+        test=course.period(course.split.test),
+        errors=errors,
+        notes=(*notes, *errors.notes, masked),
+    )
+
+
+def print_table(report: BacktestReport) -> None:
+    """Print the errors for people, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    errors, channel = report.errors, report.channel
+    table = Table(
+        title=f"{report.dataset}: {channel.label} in {channel.unit}, tested on "
+        f"{report.test.start:%Y-%m-%d %H:%M} .. {report.test.end:%Y-%m-%d %H:%M}"
+    )
+    columns = ("model", "ahead", "MAE", "RMSE", "MAPE %", "MASE", "in 80 % interval", "its width")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for horizon in dict.fromkeys(row.horizon for row in errors.rows):
+        rows = [row for row in errors.rows if row.horizon == horizon]
+        best = min((row.mae for row in rows if row.mae is not None), default=None)
+        for row in rows:
+            table.add_row(*_cells(row, report.step_s), style="bold" if row.mae == best is not None else None)
+        table.add_section()
+    console.print(table)
+    longest = max(row.steps for row in errors.total)
+    word = "Sum" if channel.aggregation == "sum" else "Mean"
+    for total in (row for row in errors.total if row.steps == longest):
+        console.print(
+            f"{word} over {longest} steps, {total.model}: MAE {_number(total.mae)} {total.unit}, "
+            f"{_number(total.coverage80)} % in the 80 % interval of width {_number(total.width80)}",
+            highlight=False,
+        )
+    console.print(
+        f"{errors.windows} windows, {errors.cells} cells. MAPE leaves out truths below {errors.mape_floor:.3g} "
+        f"{channel.unit}; MASE divides by the training error of repeating the reading of {errors.season_steps} "
+        "steps before.",
+        highlight=False,
+    )
+    for note in report.notes:
+        console.print(f"Note: {note}", highlight=False, markup=False)
+
+
+def _cells(row: Row, step_s: int) -> tuple[str, ...]:
+    ahead = "all" if row.horizon == "all" else f"{row.horizon * step_s / 60:g} min"
+    values = (row.mae, row.rmse, row.mape, row.mase, row.coverage80, row.width80)
+    return (row.model, ahead, *map(_number, values))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

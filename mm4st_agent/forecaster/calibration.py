@@ -1,0 +1,178 @@
+"""Intervals that held on the validation part: split-conformal factors, and residuals of baselines.
+
+The network's interval is widened or narrowed, on each side and for each horizon step, by the factor
+that would have made it cover its nominal share of the validation cells. The same is done for the total
+(or mean) over the first h steps, whose interval starts from the comonotone sum of the half-widths: the
+errors of neighbouring steps go together, so half-widths add up rather than square.
+
+What this guarantees: if validation and future cells were exchangeable, at least 80 % of them would lie
+in the interval on average over nodes and moments. They are not: windows overlap, days differ, and the
+validation part also chose when training stopped. So read the coverage that the backtest reached on
+the test part; it is reported beside every forecast. Nothing is promised for a single node or hour.
+
+Source:
+    Romano, Patterson and Candes (2019), arXiv:1905.03222, with a scaled instead of an added margin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN, QUANTILES
+
+Array = NDArray[np.float32]
+Aggregation = Literal["sum", "mean"]
+
+_SIDES = ((0, 0.1), (1, 0.25), (3, 0.25), (4, 0.1))
+"""Position of each quantile but the median, and the share of truths beyond it."""
+_SMALLEST = 1e-6
+
+
+class Calibration(BaseModel):
+    """Factors on the half-widths; `factors[h][side]` for horizon step h, in the order .1 .25 .75 .9.
+
+    Attributes:
+        steps: `(H, 4)` for single steps.
+        totals: `(H, 2)` lower and upper side, for the total or mean over the first h + 1 steps.
+        lowest: No value below this is forecast: 0 where no training reading is negative; else None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: tuple[tuple[float, float, float, float], ...]
+    totals: tuple[tuple[float, float], ...]
+    lowest: float | None
+
+    @classmethod
+    def fit(cls, truth: Array, quantiles: Array, aggregation: Aggregation, lowest: float | None) -> Calibration:
+        """Fit to the validation part.
+
+        Args:
+            truth: `(W, H, N)` in the channel's unit; NaN is missing or imputed.
+            quantiles: `(W, H, N, 5)` as the network gave them.
+            aggregation: How the channel adds up over time.
+            lowest: See the class.
+        """
+        horizon = truth.shape[1]
+        steps = []
+        for h in range(horizon):
+            median = quantiles[:, h, :, MEDIAN]
+            one, two, three, four = (
+                _factor(truth[:, h], median, quantiles[:, h, :, side], beyond) for side, beyond in _SIDES
+            )
+            steps.append((one, two, three, four))
+        cls_steps = cls(steps=tuple(steps), totals=((1.0, 1.0),) * horizon, lowest=lowest)
+        fan = cls_steps.apply(quantiles)
+        totals = []
+        for h in range(1, horizon + 1):
+            raw = aggregate(fan[:, :h], aggregation, axis=1)
+            known = aggregate(truth[:, :h], aggregation, axis=1)
+            totals.append(
+                (
+                    _factor(known, raw[..., MEDIAN], raw[..., LOW], 0.1),
+                    _factor(known, raw[..., MEDIAN], raw[..., HIGH], 0.1),
+                )
+            )
+        return cls(steps=tuple(steps), totals=tuple(totals), lowest=lowest)
+
+    def apply(self, quantiles: Array) -> Array:
+        """Calibrated quantiles of the same shape `(..., H, N, 5)`, still in order."""
+        factors = np.ones((quantiles.shape[-3], 1, len(QUANTILES)), dtype=np.float32)
+        for column, (side, _) in enumerate(_SIDES):
+            factors[:, 0, side] = [row[column] for row in self.steps[: quantiles.shape[-3]]]
+        median = quantiles[..., MEDIAN : MEDIAN + 1]
+        return self._bounded(np.sort(median + factors * (quantiles - median), axis=-1))
+
+    def total(self, quantiles: Array, aggregation: Aggregation) -> Array:
+        """`(..., N, 3)` low, median and high of the total or mean over the steps of `quantiles`.
+
+        Args:
+            quantiles: `(..., H, N, 5)` from `apply`.
+            aggregation: How the channel adds up over time.
+        """
+        lower, upper = self.totals[quantiles.shape[-3] - 1]
+        raw = aggregate(quantiles, aggregation, axis=-3)
+        low, median, high = raw[..., LOW], raw[..., MEDIAN], raw[..., HIGH]
+        return self._bounded(np.stack([median - lower * (median - low), median, median + upper * (high - median)], -1))
+
+    def _bounded(self, values: Array) -> Array:
+        return values if self.lowest is None else np.maximum(values, np.float32(self.lowest))
+
+
+def aggregate(values: Array, aggregation: Aggregation, axis: int) -> Array:
+    """Sum or mean along `axis`; NaN if any step is NaN."""
+    return np.asarray(values.sum(axis=axis) if aggregation == "sum" else values.mean(axis=axis))
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """How a baseline erred on the validation part, per node; its intervals are made of it.
+
+    Attributes:
+        steps: `(H, N, 5)` quantiles of truth minus baseline; 0 at the median, which stays the baseline.
+        totals: `(H, N, 2)` 10 % and 90 % quantile, for the total or mean over the first h + 1 steps.
+    """
+
+    steps: Array
+    totals: Array
+
+    @classmethod
+    def fit(cls, truth: Array, forecast: Array, aggregation: Aggregation) -> Residuals:
+        """Fit to `(W, H, N)` truths and forecasts; NaN is missing. A node without any takes the others' quantiles."""
+        horizon = truth.shape[1]
+        error = truth - forecast
+        steps = np.stack([_node_quantiles(error[:, h], QUANTILES) for h in range(horizon)])
+        steps[..., MEDIAN] = 0
+        steps[..., :MEDIAN] = np.minimum(steps[..., :MEDIAN], 0)
+        steps[..., MEDIAN + 1 :] = np.maximum(steps[..., MEDIAN + 1 :], 0)
+        totals = np.stack(
+            [_node_quantiles(aggregate(error[:, : h + 1], aggregation, axis=1), (0.1, 0.9)) for h in range(horizon)]
+        )
+        totals[..., 0], totals[..., 1] = np.minimum(totals[..., 0], 0), np.maximum(totals[..., 1], 0)
+        return cls(steps, totals)
+
+    def fan(self, forecast: Array, lowest: float | None) -> Array:
+        """`(..., H, N, 5)` quantiles around `(..., H, N)` baseline values."""
+        fan = forecast[..., None] + self.steps[: forecast.shape[-2]]
+        return fan if lowest is None else np.maximum(fan, np.float32(lowest))
+
+    def total(self, forecast: Array, aggregation: Aggregation, lowest: float | None) -> Array:
+        """`(..., N, 3)` low, median and high of the total or mean over the steps of `(..., H, N)` values."""
+        point = aggregate(forecast, aggregation, axis=-2)
+        low, high = np.moveaxis(self.totals[forecast.shape[-2] - 1], -1, 0)
+        band = np.stack([point + low, point, point + high], axis=-1)
+        return band if lowest is None else np.maximum(band, np.float32(lowest))
+
+
+def lowest_value(train: Array) -> float | None:
+    """0 where no measured training reading `(T, N)` is negative, else None."""
+    return 0.0 if np.nanmin(train) >= 0 else None
+
+
+def _factor(truth: Array, median: Array, end: Array, beyond: float) -> float:
+    """What to multiply `end - median` by, so that a share `beyond` of the truths lies beyond it."""
+    seen = np.isfinite(truth) & np.isfinite(end)
+    side = np.sign(end - median)[seen]
+    reach = np.abs(end - median)[seen]
+    scores = (side * (truth - median)[seen])[reach > _SMALLEST] / reach[reach > _SMALLEST]
+    if scores.size == 0:
+        return 1.0
+    level = min(1.0, np.ceil((scores.size + 1) * (1 - beyond)) / scores.size)
+    return max(0.0, float(np.quantile(scores, level)))
+
+
+def _node_quantiles(errors: Array, levels: tuple[float, ...]) -> Array:
+    """`(N, Q)` quantiles of `(W, N)` errors; the pooled ones where a node has no finite error, else 0."""
+    out = np.zeros((errors.shape[1], len(levels)), dtype=np.float32)
+    pooled = errors[np.isfinite(errors)]
+    for node, column in enumerate(errors.T):
+        own = column[np.isfinite(column)]
+        source = own if own.size else pooled
+        if source.size:
+            out[node] = np.quantile(source, levels)
+    return out

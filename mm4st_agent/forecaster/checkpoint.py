@@ -1,0 +1,195 @@
+"""Checkpoints: a folder with `weights.safetensors` and `card.json`; loading is strict, nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from scipy import sparse
+
+from mm4st_agent.data.windows import Scaler
+from mm4st_agent.errors import DataError
+from mm4st_agent.forecaster.baselines import BASELINES
+from mm4st_agent.forecaster.calibration import Residuals
+from mm4st_agent.forecaster.card import FORMAT, CheckpointCard
+
+if TYPE_CHECKING:
+    import torch
+
+    from mm4st_agent.forecaster.inputs import Preparation
+    from mm4st_agent.forecaster.numeric import NumericBranch
+
+CARD_FILE = "card.json"
+WEIGHTS_FILE = "weights.safetensors"
+_NETWORK = "network."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained forecaster of one channel of one data set.
+
+    Attributes:
+        residuals: By baseline name.
+    """
+
+    card: CheckpointCard
+    network: NumericBranch
+    preparation: Preparation
+    residuals: Mapping[str, Residuals]
+
+
+def save(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the folder; an old one of this name is replaced at once, never mixed with the new one."""
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        save_file(_tensors(checkpoint), fresh / WEIGHTS_FILE)
+        card = json.dumps(checkpoint.card.model_dump(mode="json"), indent=1, allow_nan=False)
+        (fresh / CARD_FILE).write_text(card + "\n", encoding="utf-8")
+        fresh.chmod(0o755)
+        _put_in_place(fresh, folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def read_card(folder: Path) -> CheckpointCard:
+    """The card alone, without the weights.
+
+    Raises:
+        DataError: there is no checkpoint here, its card is invalid or of a newer format.
+    """
+    path = folder / CARD_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise DataError(f"There is no checkpoint in {folder}: {CARD_FILE} cannot be read.", _retrain()) from err
+    except ValueError as err:
+        raise DataError(f"{path} is not JSON: {err}.", _retrain()) from err
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise DataError(f"{path} has format {found}, this version reads {FORMAT}.", "Update mm4st, or train it again.")
+    try:
+        return CheckpointCard.model_validate(raw)
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "card"
+        raise DataError(f"{path} is invalid at {where}: {first['msg']}.", _retrain(raw)) from err
+
+
+def load(folder: Path) -> Checkpoint:
+    """Read a checkpoint; every tensor must be there, of the right shape, and none more.
+
+    Raises:
+        DataError: a file is missing or broken, a tensor is missing, unknown or of another shape,
+            or the format is newer than this version.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from mm4st_agent.forecaster.inputs import Preparation
+    from mm4st_agent.forecaster.numeric import NumericBranch
+
+    card = read_card(folder)
+    path = folder / WEIGHTS_FILE
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as err:
+        raise DataError(f"{path} cannot be read: {err}.", _retrain_card(card)) from err
+    with torch.random.fork_rng():
+        network = NumericBranch(card.network, torch.zeros(len(card.node_ids), card.network.eigenvectors))
+    _check_shapes(path, tensors, _expected(card, network.state_dict()), card)
+    network.load_state_dict({k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)})
+    network.eval()
+    arrays: dict[str, NDArray[Any]] = {k: v.numpy() for k, v in tensors.items() if not k.startswith(_NETWORK)}
+    mean, std = arrays["scaler"].tolist()
+    rows, columns = arrays["neighbours.index"]
+    nodes = len(card.node_ids)
+    preparation = Preparation(
+        Scaler(mean, std),
+        arrays["profile"],
+        sparse.csr_array((arrays["neighbours.weight"], (rows, columns)), shape=(nodes, nodes)),
+        network.eigenvectors.numpy(),
+    )
+    residuals = {
+        name: Residuals(arrays[f"residuals.{name}.steps"], arrays[f"residuals.{name}.totals"]) for name in BASELINES
+    }
+    return Checkpoint(card, network, preparation, residuals)
+
+
+def _tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    import torch
+
+    preparation = checkpoint.preparation
+    near = preparation.neighbours.tocoo()
+    arrays: dict[str, NDArray[Any]] = {
+        "scaler": np.array([preparation.scaler.mean, preparation.scaler.std], dtype=np.float64),
+        "profile": preparation.profile,
+        "neighbours.index": np.stack([near.row, near.col]).astype(np.int32),
+        "neighbours.weight": near.data.astype(np.float32),
+    }
+    for name, residuals in checkpoint.residuals.items():
+        arrays[f"residuals.{name}.steps"] = residuals.steps
+        arrays[f"residuals.{name}.totals"] = residuals.totals
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    return {**tensors, **{_NETWORK + k: v.contiguous() for k, v in checkpoint.network.state_dict().items()}}
+
+
+def _expected(card: CheckpointCard, network: Mapping[str, torch.Tensor]) -> dict[str, tuple[int | None, ...]]:
+    """Every tensor's shape; None is a length that only the file knows."""
+    nodes, horizon = len(card.node_ids), card.network.horizon
+    shapes: dict[str, tuple[int | None, ...]] = {_NETWORK + k: tuple(v.shape) for k, v in network.items()}
+    shapes |= {
+        "scaler": (2,),
+        "profile": (None, nodes),
+        "neighbours.index": (2, None),
+        "neighbours.weight": (None,),
+    }
+    for name in BASELINES:
+        shapes[f"residuals.{name}.steps"] = (horizon, nodes, len(card.quantiles))
+        shapes[f"residuals.{name}.totals"] = (horizon, nodes, 2)
+    return shapes
+
+
+def _check_shapes(
+    path: Path,
+    found: Mapping[str, torch.Tensor],
+    expected: Mapping[str, tuple[int | None, ...]],
+    card: CheckpointCard,
+) -> None:
+    missing, extra = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    if missing or extra:
+        said = [f"lacks {', '.join(missing)}"] * bool(missing) + [f"has unknown {', '.join(extra)}"] * bool(extra)
+        raise DataError(f"{path} {' and '.join(said)}.", _retrain_card(card))
+    for name, shape in expected.items():
+        real = tuple(found[name].shape)
+        if len(real) != len(shape) or any(want not in (None, got) for want, got in zip(shape, real, strict=True)):
+            raise DataError(f"{path}: {name} has the shape {real}, not {shape}.", _retrain_card(card))
+
+
+def _put_in_place(fresh: Path, folder: Path) -> None:
+    old = fresh.with_name(fresh.name + ".old")
+    if folder.exists():
+        folder.replace(old)
+    fresh.replace(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _retrain_card(card: CheckpointCard) -> str:
+    return f"Train it again: mm4st train --dataset {card.dataset} --channel {card.channel}."
+
+
+def _retrain(raw: object = None) -> str:
+    name = raw.get("dataset", "NAME") if isinstance(raw, dict) else "NAME"
+    return f"Train it again: mm4st train --dataset {name}."

@@ -1,0 +1,198 @@
+"""Every model on the same test windows and cells, with imputed cells masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mm4st_agent.data.card import Channel
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.windows import Split, window_starts
+from mm4st_agent.forecaster import metrics
+from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, truth_at
+from mm4st_agent.forecaster.calibration import Aggregation, Calibration, Residuals, aggregate, lowest_value
+from mm4st_agent.forecaster.card import Period, Row, StepErrors, TestErrors, TotalRow
+from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
+from mm4st_agent.forecaster.forecast import total_unit
+from mm4st_agent.forecaster.slots import extended
+
+Array = NDArray[np.float32]
+Predict = Callable[[NDArray[np.intp]], Array]
+"""Origins `(W,)` to raw quantiles `(W, H, N, 5)` in the channel's unit."""
+
+_SHOWN = (3, 6, 12, 24, 48)
+"""Horizon steps that get a row of their own."""
+MAX_CELLS = 40_000_000
+"""Larger parts are evaluated on every second, third, ... window."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """One channel of a panel with its parts: what training and backtest run on.
+
+    Attributes:
+        observed: `(T, N)` measured readings; NaN is missing or imputed.
+        history: The same, ready for the baselines; slot means are of the training part.
+    """
+
+    panel: Panel
+    channel: Channel
+    split: Split
+    observed: Array
+    history: History
+
+    @classmethod
+    def of(cls, panel: Panel, channel: Channel, split: Split, horizon: int) -> Course:
+        """Cut `panel` at `split`; the calendar reaches `horizon` steps further."""
+        observed = panel.observed(channel.name)
+        times = extended(panel.times, horizon)
+        history = History.of(observed, times, step_s=panel.step_s, holidays=panel.card.holidays, known=split.train)
+        return cls(panel, channel, split, observed, history)
+
+    @property
+    def train(self) -> Array:
+        return self.observed[self.split.train]
+
+    def origins(self, part: slice, steps: int, horizon: int) -> tuple[NDArray[np.intp], int]:
+        """Origins of windows of `steps` + `horizon` inside `part`, and the stride that keeps them few enough."""
+        origins = window_starts(part, steps, horizon) + steps
+        stride = -(-len(origins) * horizon * self.observed.shape[1] // MAX_CELLS)
+        return origins[::stride], stride
+
+    def period(self, part: slice) -> Period:
+        times = self.panel.times[part]
+        delay = self.panel.step if self.panel.card.time_label == "start" else pd.Timedelta(0)
+        return Period(start=times[0].to_pydatetime(), end=(times[-1] + delay).to_pydatetime(), steps=len(times))
+
+
+def calibrate(course: Course, predict: Predict, steps: int, horizon: int) -> Calibration:
+    """Fit the interval factors to the validation part."""
+    origins, _ = course.origins(course.split.validation, steps, horizon)
+    truth = truth_at(course.observed, origins, horizon)
+    return Calibration.fit(truth, predict(origins), course.channel.aggregation, lowest_value(course.train))
+
+
+def baseline_residuals(course: Course, steps: int, horizon: int) -> dict[str, Residuals]:
+    """How each baseline erred on the validation part."""
+    origins, _ = course.origins(course.split.validation, steps, horizon)
+    truth = truth_at(course.observed, origins, horizon)
+    return {
+        name: Residuals.fit(truth, FUNCTIONS[name](course.history, origins, horizon), course.channel.aggregation)
+        for name in BASELINES
+    }
+
+
+def evaluate(
+    course: Course,
+    steps: int,
+    horizon: int,
+    residuals: Mapping[str, Residuals],
+    trained: tuple[str, Predict, Calibration] | None,
+) -> TestErrors:
+    """Score the baselines and, where there is one, the trained model on the test part.
+
+    A cell counts only if it was measured and every model has a value for it. A model that has
+    none for most cells is left out instead, with a note, so that it does not empty the table.
+
+    Args:
+        course: The data and its parts.
+        steps: History steps that a window has inside the test part.
+        horizon: Steps ahead.
+        residuals: Of the baselines, from the validation part.
+        trained: Name, raw quantiles and calibration of the trained model.
+    """
+    origins, stride = course.origins(course.split.test, steps, horizon)
+    aggregation, lowest = course.channel.aggregation, lowest_value(course.train)
+    truth = truth_at(course.observed, origins, horizon)
+    fans: dict[str, Array] = {}
+    totals: dict[str, Callable[[int], Array]] = {}
+    if trained is not None:
+        name, predict, calibration = trained
+        fan = fans[name] = calibration.apply(predict(origins))
+        totals[name] = lambda h: calibration.total(fan[:, :h], aggregation)
+    for name in BASELINES:
+        point = FUNCTIONS[name](course.history, origins, horizon)
+        fans[name] = residuals[name].fan(point, lowest)
+        totals[name] = _baseline_total(residuals[name], point, aggregation, lowest)
+    notes = []
+    measured = np.isfinite(truth)
+    left_out = [n for n, fan in fans.items() if np.isfinite(fan[..., MEDIAN])[measured].mean() < 0.5]
+    for name in left_out:
+        notes.append(
+            f"{name} has no value for most test cells (the data are too short for it); its errors are undefined."
+        )
+        fans[name] = np.full_like(fans[name], np.nan)
+    for name in fans.keys() - set(left_out):
+        truth = np.where(np.isfinite(fans[name][..., MEDIAN]), truth, np.float32(np.nan))
+    season = metrics.season_steps(len(course.train), course.panel.step_s)
+    floor, scale = metrics.mape_floor(course.train), metrics.naive_scale(course.train, season)
+    shown = [h for h in _SHOWN if h <= horizon] or [horizon]
+    rows, total_rows = [], []
+    for name, fan in fans.items():
+        for h in shown:
+            rows.append(_row(name, h, metrics.score(truth[:, h - 1], fan[:, h - 1], floor=floor, scale=scale)))
+        rows.append(_row(name, "all", metrics.score(truth, fan, floor=floor, scale=scale)))
+        total_rows += [
+            _total_row(course.channel, name, h, truth[:, :h], None if name in left_out else totals[name](h))
+            for h in shown
+        ]
+    return TestErrors(
+        rows=tuple(rows),
+        total=tuple(total_rows),
+        by_step={name: _by_step(course.channel, truth, fan, totals[name]) for name, fan in fans.items()},
+        mape_floor=floor,
+        season_steps=season,
+        windows=len(origins),
+        stride=stride,
+        cells=int(np.isfinite(truth).sum()),
+        notes=tuple(notes),
+    )
+
+
+def _baseline_total(
+    residuals: Residuals, point: Array, aggregation: Aggregation, lowest: float | None
+) -> Callable[[int], Array]:
+    return lambda h: residuals.total(point[:, :h], aggregation, lowest)
+
+
+def _row(name: str, horizon: int | Literal["all"], scores: metrics.Scores) -> Row:
+    return Row(
+        model=name,
+        horizon=horizon,
+        mae=scores.mae,
+        rmse=scores.rmse,
+        mape=scores.mape,
+        mase=scores.mase,
+        coverage80=scores.coverage80,
+        width80=scores.width80,
+    )
+
+
+def _total_row(channel: Channel, name: str, steps: int, truth: Array, band: Array | None) -> TotalRow:
+    known = aggregate(truth, channel.aggregation, axis=1)
+    low, median, high = np.full((3, 1), np.nan) if band is None else np.moveaxis(band, -1, 0)
+    return TotalRow(
+        model=name,
+        steps=steps,
+        unit=total_unit(channel),
+        mae=metrics.mae(known, median),
+        coverage80=metrics.coverage(known, low, high) if band is not None else None,
+        width80=metrics.width(known, low, high),
+    )
+
+
+def _by_step(channel: Channel, truth: Array, fan: Array, total: Callable[[int], Array]) -> StepErrors:
+    steps = range(truth.shape[1])
+    return StepErrors(
+        mae=tuple(metrics.mae(truth[:, h], fan[:, h, :, MEDIAN]) for h in steps),
+        coverage80=tuple(metrics.coverage(truth[:, h], fan[:, h, :, LOW], fan[:, h, :, HIGH]) for h in steps),
+        total_coverage80=tuple(
+            _total_row(channel, "", h + 1, truth[:, : h + 1], total(h + 1)).coverage80 for h in steps
+        ),
+        cells=tuple(int(np.isfinite(truth[:, h]).sum()) for h in steps),
+    )

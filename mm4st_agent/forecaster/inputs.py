@@ -1,0 +1,126 @@
+"""What the numeric branch reads, and what is estimated from the training part to make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.windows import Scaler
+from mm4st_agent.forecaster.graph import laplacian_eigenvectors, neighbour_mean
+from mm4st_agent.forecaster.seasonal import fit_profile, leave_week_out, profile_at
+from mm4st_agent.forecaster.slots import Slots
+
+CHANNELS = ("value", "measured", "deviation", "neighbours")
+"""Of each history step: scaled reading (0 if missing), 1 if measured, reading minus profile, the same
+averaged over the measured neighbours in the graph."""
+HARMONICS = 4
+"""The time of day enters as this many sine and cosine pairs."""
+
+
+class Batch(NamedTuple):
+    """Some windows.
+
+    Attributes:
+        history: `(B, history, N, 4)`, see `CHANNELS`, scaled.
+        profile: `(B, horizon, N)` the profile at the forecast steps, scaled.
+        time_of_day: `(B, 2 * HARMONICS)` of the first forecast step.
+        day_type: `(B,)` of the first forecast step, Monday 0 .. Sunday 6, holiday 7.
+    """
+
+    history: torch.Tensor
+    profile: torch.Tensor
+    time_of_day: torch.Tensor
+    day_type: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A whole series, ready to be cut into windows.
+
+    Attributes:
+        history: `(T, N, 4)` float32.
+        profile: `(T', N)` float32, scaled, with T' >= T: it may reach beyond the readings.
+        time_of_day: `(T', 2 * HARMONICS)` float32.
+        day_type: `(T',)` int64.
+    """
+
+    history: torch.Tensor
+    profile: torch.Tensor
+    time_of_day: torch.Tensor
+    day_type: torch.Tensor
+
+    def windows(self, origins: torch.Tensor, history: int, horizon: int) -> Batch:
+        """The windows whose first forecast step is at `origins` `(B,)`; their history lies before it."""
+        past = origins[:, None] + torch.arange(-history, 0)
+        ahead = origins[:, None] + torch.arange(horizon)
+        return Batch(self.history[past], self.profile[ahead], self.time_of_day[origins], self.day_type[origins])
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Estimated from the training part (and the graph); stored in the checkpoint.
+
+    Attributes:
+        scaler: Of the channel.
+        profile: `(7 * per_day, N)` in the channel's unit, finite.
+        neighbours: `(N, N)` rows average a node's neighbours.
+        eigenvectors: `(N, K)` of the graph's Laplacian.
+    """
+
+    scaler: Scaler
+    profile: NDArray[np.float32]
+    neighbours: sparse.csr_array
+    eigenvectors: NDArray[np.float32]
+
+    @classmethod
+    def fit(cls, panel: Panel, train: NDArray[np.float32], slots: Slots, eigenvectors: int) -> Self:
+        """Fit to `train` `(T, N)`, the measured readings of the training part, whose slots are `slots`."""
+        scaler = Scaler.fit(train)
+        profile = fit_profile(train, slots, panel.step_s)
+        adjacency = panel.adjacency()
+        return cls(
+            scaler,
+            np.where(np.isfinite(profile), profile, np.float32(scaler.mean)),
+            neighbour_mean(adjacency),
+            laplacian_eigenvectors(adjacency, eigenvectors),
+        )
+
+    def inputs(
+        self, observed: NDArray[np.float32], slots: Slots, *, profile: NDArray[np.float32] | None = None
+    ) -> Inputs:
+        """Turn readings into model inputs.
+
+        Args:
+            observed: `(T, N)` measured readings in the channel's unit; NaN is missing or imputed.
+            slots: Of T' >= T steps, the first T of which are those of `observed`.
+            profile: `(T', N)` to use in place of the stored profile, in the channel's unit.
+        """
+        usual = self.scaler.transform(profile_at(self.profile, slots) if profile is None else profile)
+        value = self.scaler.transform(observed)
+        measured = np.isfinite(value)
+        deviation = np.where(measured, value - usual[: len(value)], 0)
+        seen = (self.neighbours @ measured.T.astype(np.float32)).T
+        near = np.where(seen > 0, (self.neighbours @ deviation.T).T / np.where(seen > 0, seen, 1), 0)
+        history = np.stack([np.where(measured, value, 0), measured, deviation, near], axis=-1)
+        angle = 2 * np.pi * np.outer(slots.of_day / slots.per_day, np.arange(1, HARMONICS + 1))
+        return Inputs(
+            torch.from_numpy(history.astype(np.float32)),
+            torch.from_numpy(usual),
+            torch.from_numpy(np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)),
+            torch.from_numpy(slots.day_type),
+        )
+
+    def training_profile(
+        self, train: NDArray[np.float32], slots: Slots, train_slots: Slots, step_s: int
+    ) -> NDArray[np.float32]:
+        """`(T', N)` the profile, with each training step seen as the other weeks give it."""
+        usual = profile_at(self.profile, slots).copy()
+        other_weeks = leave_week_out(train, train_slots, step_s)
+        usual[: len(train)] = np.where(np.isfinite(other_weeks), other_weeks, np.float32(self.scaler.mean))
+        return usual

@@ -1,0 +1,241 @@
+"""Forecasting with a trained checkpoint, and finding the checkpoint of a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mm4st_agent.data.card import Channel
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.errors import DataError
+from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, TITLES, History
+from mm4st_agent.forecaster.calibration import aggregate
+from mm4st_agent.forecaster.card import CheckpointCard
+from mm4st_agent.forecaster.checkpoint import CARD_FILE, Checkpoint, load, read_card
+from mm4st_agent.forecaster.forecast import (
+    AggregateForecast,
+    BacktestSummary,
+    Forecast,
+    Forecaster,
+    check_horizon,
+    check_measured,
+    check_readings,
+    duration,
+    total_unit,
+)
+from mm4st_agent.forecaster.rolling import BaselineForecaster
+from mm4st_agent.forecaster.slots import extended, slots_of
+
+__all__ = [
+    "AggregateForecast",
+    "BacktestSummary",
+    "BaselineForecaster",
+    "Forecast",
+    "Forecaster",
+    "TrainedForecaster",
+    "find_checkpoint",
+    "forecaster_for",
+    "shipped_checkpoints",
+]
+
+Array = NDArray[np.float32]
+
+
+def shipped_checkpoints() -> Path:
+    """The folder of the checkpoints that come with this package."""
+    return Path(__file__).parent / "checkpoints"
+
+
+def find_checkpoint(folders: Sequence[Path], dataset: str, channel: str) -> Path | None:
+    """The checkpoint `<dataset>-<channel>` in the first folder that has it."""
+    for folder in folders:
+        found = folder / f"{dataset}-{channel}"
+        if (found / CARD_FILE).is_file():
+            return found
+    return None
+
+
+def forecaster_for(panel: Panel, channel: Channel, folders: Sequence[Path]) -> Forecaster:
+    """The trained forecaster of a channel, or the best baseline where none was trained.
+
+    Raises:
+        DataError: the checkpoint's card is broken, or belongs to another data set.
+    """
+    found = find_checkpoint(folders, panel.name, channel.name)
+    return BaselineForecaster() if found is None else TrainedForecaster(found)
+
+
+class TrainedForecaster:
+    """The numeric branch of one checkpoint. The weights are read at the first forecast."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.card: CheckpointCard = read_card(folder)
+
+    @property
+    def name(self) -> str:
+        return self.card.model
+
+    @property
+    def max_horizon(self) -> int:
+        return self.card.network.horizon
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """Card, weights and what was estimated beside them.
+
+        Raises:
+            DataError: a file or tensor is missing, broken or unknown.
+        """
+        return load(self.folder)
+
+    def check(self, panel: Panel, channel: Channel) -> None:
+        """Refuse a panel whose channel, nodes or step are not those of the checkpoint.
+
+        Raises:
+            DataError: they differ; the message says in what.
+        """
+        card = self.card
+        differs = (
+            f"is for the channel {card.channel!r}, not {channel.name!r}"
+            if card.channel != channel.name
+            else f"has steps of {card.step_s} s, the data of {panel.step_s} s"
+            if card.step_s != panel.step_s
+            else f"has {len(card.node_ids)} nodes that are not the {len(panel.node_ids)} of the data, in this order"
+            if list(card.node_ids) != panel.node_ids
+            else f"counts in {card.unit}, the data in {channel.unit}"
+            if card.unit != channel.unit
+            else None
+        )
+        if differs is not None:
+            raise DataError(
+                f"The checkpoint {self.folder.name!r} {differs}.",
+                f"Train it again: mm4st train --dataset {panel.name} --channel {channel.name}.",
+            )
+
+    def predict(self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int) -> list[Forecast]:
+        """See `Forecaster.predict`.
+
+        Where a baseline had the lower test MAE over as many steps, its values lead: the quantiles are the
+        baseline plus the quantiles of its errors on the validation part, and a warning says so.
+        """
+        chosen = panel.channel(channel)
+        self.check(panel, chosen)
+        check_horizon(panel, horizon, self.max_horizon)
+        check_readings(panel, self.card.network.history)
+        observed = panel.observed(chosen.name)
+        for node in nodes:
+            check_measured(panel, chosen, node, observed)
+        fan = self._fan(panel, observed)[:horizon]
+        history = self._history(panel, observed, horizon)
+        points = {name: FUNCTIONS[name](history, np.array([len(observed)]), horizon)[0] for name in BASELINES}
+        return [self._forecast(panel, chosen, node, fan, points, history.times[len(observed) :]) for node in nodes]
+
+    def _fan(self, panel: Panel, observed: Array) -> Array:
+        """`(H, N, 5)` calibrated quantiles of the steps that follow."""
+        from mm4st_agent.forecaster.numeric import quantiles_at
+
+        checkpoint, shape = self.checkpoint, self.card.network
+        recent = observed[-shape.history :]
+        times = extended(panel.times[-shape.history :], shape.horizon)
+        inputs = checkpoint.preparation.inputs(recent, slots_of(times, panel.step_s, panel.card.holidays))
+        raw = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, np.array([shape.history]))
+        fan: Array = self.card.calibration.apply(raw)[0]
+        return fan
+
+    def _history(self, panel: Panel, observed: Array, horizon: int) -> History:
+        """For the baselines; slot means are of the training part, as far as it lies before the panel's end."""
+        times = panel.times
+        known = slice(
+            int(times.searchsorted(pd.Timestamp(self.card.train.start))),
+            int(times.searchsorted(pd.Timestamp(self.card.validation.start))),
+        )
+        return History.of(
+            observed,
+            extended(times, horizon),
+            step_s=panel.step_s,
+            holidays=panel.card.holidays,
+            known=known,
+        )
+
+    def _forecast(
+        self,
+        panel: Panel,
+        channel: Channel,
+        node: str,
+        fan: Array,
+        points: Mapping[str, Array],
+        times: pd.DatetimeIndex,
+    ) -> Forecast:
+        card, position, horizon = self.card, panel.position(node), len(fan)
+        baseline = card.errors.best([n for n in BASELINES if np.isfinite(points[n][:, position]).all()], horizon)
+        leads = card.errors.best([card.model, baseline], horizon)
+        calibration, aggregation = card.calibration, channel.aggregation
+        if leads == card.model:
+            quantiles, band = fan[:, position], calibration.total(fan, aggregation)[position]
+        else:
+            residuals = self.checkpoint.residuals[baseline]
+            quantiles = residuals.fan(points[baseline], calibration.lowest)[:, position]
+            band = residuals.total(points[baseline], aggregation, calibration.lowest)[position]
+        low, median, high = band.tolist()
+        errors = card.errors.by_step[leads]
+        until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
+        point = points[baseline][:, position]
+        return Forecast(
+            node=node,
+            channel=channel,
+            times=times,
+            quantiles=quantiles,
+            baseline=point,
+            baseline_name=baseline,
+            total=AggregateForecast(
+                median, low, high, float(aggregate(point, aggregation, axis=0)), total_unit(channel)
+            ),
+            model=leads,
+            in_sample=panel.end < until,
+            trained_until=until,
+            backtest=BacktestSummary(
+                mae=errors.mae_over(horizon),
+                baseline_mae=card.errors.by_step[baseline].mae_over(horizon),
+                best_baseline=baseline,
+                coverage80=errors.coverage80_over(horizon),
+                total_coverage80=errors.total_coverage80[horizon - 1],
+                where=f"{card.errors.windows} forecasts from {card.test.start:%Y-%m-%d} to {card.test.end:%Y-%m-%d}",
+            ),
+            warnings=tuple(self._warnings(panel, channel, node, baseline if leads == baseline else None, horizon)),
+        )
+
+    def _warnings(
+        self, panel: Panel, channel: Channel, node: str, leading_baseline: str | None, horizon: int
+    ) -> Iterator[str]:
+        card, history, position = self.card, self.card.network.history, panel.position(node)
+        until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
+        if leading_baseline is not None:
+            theirs = card.errors.by_step[leading_baseline].mae_over(horizon)
+            ours = card.errors.by_step[card.model].mae_over(horizon)
+            yield (
+                f"Over {duration(horizon * panel.step)}, {TITLES[leading_baseline]} was closer in the backtest than "
+                f"{card.model} (MAE {theirs:.3g} against {ours:.3g} {channel.unit}), so its values are given, "
+                "with its own earlier errors as interval."
+            )
+        if panel.end < until:
+            yield (
+                f"The model was trained and tuned on data until {until:%Y-%m-%d %H:%M}, so at "
+                f"{panel.end:%Y-%m-%d %H:%M} it has an advantage that it would not have had then."
+            )
+        if card.data_sha256 != panel.card.sha256:
+            yield (
+                f"The model was trained on another version of {panel.name!r}; its backtest may not hold. "
+                f"To train it again: mm4st train --dataset {panel.name} --channel {channel.name}."
+            )
+        measured = int(np.isfinite(panel.observed(channel.name)[-history:, position]).sum())
+        span, place = duration(history * panel.step), f"{panel.card.place_word.capitalize()} {node}"
+        if measured == 0:
+            yield f"{place} has no measured reading in the last {span}; its usual level and its neighbours stand in."
+        elif 2 * measured < history:
+            yield f"{place} has only {measured} measured readings of {history} in the last {span}."

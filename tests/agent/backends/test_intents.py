@@ -1,0 +1,53 @@
+"""Planning by examples, with the real sentence embeddings."""
+
+from __future__ import annotations
+
+import pytest
+
+from mm4st_agent.agent.backends.intents import EXAMPLES, IntentMatcher, other_language
+from mm4st_agent.knowledge.embedding import minilm
+
+
+@pytest.fixture(scope="module")
+def matcher() -> IntentMatcher:
+    return IntentMatcher(lambda texts: minilm().encode(texts))
+
+
+@pytest.mark.parametrize(
+    ("question", "intent"),
+    [
+        ("What volume should we plan for at the station until nine?", "forecast"),
+        ("Will the station be jammed in twenty minutes?", "forecast"),
+        ("Is it unusually quiet at the station?", "status"),
+        ("Draw yesterday's curve of the station", "status"),
+        ("Did anybody crash near the station this morning?", "events"),
+        ("Which detectors are there on the freeway?", "places"),
+        ("What period do the data cover and how many sensors are there?", "dataset"),
+        ("Explain what a forecast interval is", "concept"),
+        ("Why do jams reduce the capacity of a road?", "concept"),
+        ("hi there", "chat"),
+        ("Who painted the Mona Lisa?", "off_topic"),
+        ("Compose a song about my cat", "off_topic"),
+        ("What is the best pizza in town?", "off_topic"),
+        ("xqzt blorp", "off_topic"),
+    ],
+)
+def test_unseen_questions(matcher: IntentMatcher, question: str, intent: str) -> None:
+    assert question.casefold() not in {text for texts in EXAMPLES.values() for text in texts}
+    assert matcher.match(question) == intent
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Wie viel Verkehr wird an Station 1205330 in der nächsten Stunde sein?", "German"),
+        ("Combien de voitures dans la prochaine heure ?", "French"),
+        ("¿Cuánto tráfico habrá en la próxima hora?", "Spanish"),
+        ("下一个小时的交通流量是多少？", "a script other than Latin"),
+        ("How much traffic will station 1205330 carry over the next hour, and why?", None),
+        ("forecast D05", None),
+        ("", None),
+    ],
+)
+def test_languages(question: str, language: str | None) -> None:
+    assert other_language(question) == language

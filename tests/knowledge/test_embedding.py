@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from mm4st_agent.knowledge.embedding import DIMENSION, minilm
+
+OFFLINE = """
+import pathlib, sys
+attempts = []
+sys.addaudithook(lambda name, args: attempts.append(args) if name in ("socket.connect", "socket.getaddrinfo") else None)
+from mm4st_agent.knowledge.index import KnowledgeIndex
+hits = KnowledgeIndex(pathlib.Path(sys.argv[1])).search("why is there a jam?", panel=None)
+assert hits
+assert not attempts, attempts
+"""
+
+
+def test_rows_have_length_one_and_close_meanings_lie_close() -> None:
+    texts = ["The car crashed.", "There was a collision of vehicles.", "Bread is baked from flour."]
+
+    rows = minilm().encode(texts)
+
+    assert rows.shape == (3, DIMENSION)
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    assert rows[0] @ rows[1] > rows[0] @ rows[2] + 0.3
+
+
+def test_equal_texts_get_equal_rows_in_the_order_given() -> None:
+    rows = minilm().encode(["one", "two", "one"])
+
+    np.testing.assert_array_equal(rows[0], rows[2])
+    np.testing.assert_allclose(rows[1], minilm().encode(["two"])[0], atol=1e-5)
+
+
+def test_no_texts_give_no_rows() -> None:
+    assert minilm().encode([]).shape == (0, DIMENSION)
+
+
+def test_one_model_serves_several_threads() -> None:
+    texts = [f"lane {number} is closed" for number in range(16)]
+    with ThreadPoolExecutor(4) as pool:
+        rows = np.concatenate(list(pool.map(lambda text: minilm().encode([text]), texts)))
+
+    assert minilm() is minilm()
+    np.testing.assert_allclose(rows, minilm().encode(texts), atol=1e-5)
+
+
+def test_a_search_neither_connects_nor_prints(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr == ""

@@ -1,0 +1,218 @@
+"""`find_places` finds what a person means, and never passes off another place as the one that was asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from mm4st_agent.data.formats import read_table
+from mm4st_agent.data.registry import Registry
+from mm4st_agent.demo_city.panel import demo_panel
+from mm4st_agent.errors import ToolError
+from tools.context import ToolContext
+from tools.find_places import FIND_PLACES, FindPlacesOut, PlaceMatch
+
+
+def context(registry: Registry) -> ToolContext:
+    absent = cast(Any, None)
+    return ToolContext(registry, absent, absent, absent)
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> ToolContext:
+    return context(Registry(None, tmp_path, {"demo": demo_panel}))
+
+
+@pytest.fixture
+def orange(real_data: Path, tmp_path: Path) -> ToolContext:
+    return context(Registry(real_data, tmp_path, {}))
+
+
+def find(ctx: ToolContext, query: str, limit: int = 5) -> FindPlacesOut:
+    dataset = next(name for name in ctx.registry.names() if ctx.registry.available(name))
+    return FIND_PLACES.run({"dataset": dataset, "query": query, "limit": limit}, ctx)
+
+
+def ids(reply: FindPlacesOut) -> list[str]:
+    return [match.id for match in reply.matches]
+
+
+@pytest.mark.parametrize(
+    "query", ["D10", "d10", "station D10?", "Station Square westbound", "how busy is Station Square westbound now"]
+)
+def test_an_id_or_a_full_name_is_exact(demo: ToolContext, query: str) -> None:
+    reply = find(demo, query)
+
+    assert ids(reply) == ["D10"]
+    assert reply.matches[0].exact
+    assert reply.matches[0].score == 100
+    assert reply.unknown_ids == []
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("Harbour Bridge", {"D01", "D12"}),
+        ("harbor brige", {"D01", "D12"}),
+        ("AIRPORT", {"D06", "D07"}),
+        ("how much traffic at station square over the next hour", {"D03", "D10"}),
+        ("bridge harbour", {"D01", "D12"}),
+    ],
+)
+def test_part_of_a_name_or_a_typing_error_is_similar(demo: ToolContext, query: str, expected: set[str]) -> None:
+    reply = find(demo, query)
+
+    assert set(ids(reply)) == expected
+    assert not any(match.exact for match in reply.matches)
+    assert all(70 <= match.score < 100 for match in reply.matches)
+
+
+def test_a_direction_puts_the_right_side_first(demo: ToolContext) -> None:
+    assert ids(find(demo, "station square heading west"))[0] == "D10"
+    assert ids(find(demo, "old town southbound lanes"))[0] == "D22"
+
+
+@pytest.mark.parametrize("query", ["D99", "station D99", "D1", "station 42", "sensor 1205330"])
+def test_an_unknown_id_gives_suggestions_only(demo: ToolContext, query: str) -> None:
+    reply = find(demo, query)
+
+    assert reply.unknown_ids == [query.split()[-1]]
+    assert len(reply.matches) == 5
+    assert not any(match.exact for match in reply.matches)
+
+
+@pytest.mark.parametrize("query", ["Paris", "the weather in London", "   ", "?!", "Москва", "の"])
+def test_nothing_found_is_an_empty_list(demo: ToolContext, query: str) -> None:
+    assert find(demo, query).matches == []
+
+
+def test_limits(demo: ToolContext) -> None:
+    reply = find(demo, "Park Avenue", limit=3)
+
+    assert (len(reply.matches), reply.found) == (3, 12)
+    for bad in ({"query": ""}, {"query": "x" * 501}, {"query": "x", "limit": 0}, {"query": "x", "limit": 21}):
+        with pytest.raises(ToolError, match="Bad arguments for find_places"):
+            FIND_PLACES.run({"dataset": "demo", **bad}, demo)
+
+
+def test_a_match_tells_where_it_is_and_what_is_next_to_it(demo: ToolContext) -> None:
+    match = find(demo, "D03").matches[0]
+
+    assert match.description == "Station Square eastbound, Harbour Road"
+    assert (match.lat, match.lon) == (pytest.approx(41.4992), pytest.approx(-12.00845))
+    assert match.upstream == ["D02"]
+    assert set(match.downstream) == {"D04", "D16", "D22"}
+    assert match.neighbours == []
+
+
+def test_ids_are_marked_as_ids(demo: ToolContext) -> None:
+    quantities = find(demo, "D03").quantities()
+
+    assert (quantities["matches[0].id"].value, quantities["matches[0].id"].unit) == ("D03", "id")
+    assert quantities["matches[0].upstream[0]"].unit == "id"
+    assert quantities["matches[0].lat"].unit == "degree"
+    assert quantities["matches[0].score"].unit == "score"
+
+
+def test_an_imported_table_without_names_or_coordinates(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("time,Aotizhongxin,pm 2.5\n2022-01-01,1,2\n2022-01-02,3,4\n")
+    panel = read_table(tmp_path / "t.csv", name="mine")
+    ctx = context(Registry(None, tmp_path / "none", {"mine": lambda: panel}))
+
+    assert ids(find(ctx, "aotizhongxin")) == ["Aotizhongxin"]
+    assert ids(find(ctx, "pm 2.5")) == ["pm 2.5"]
+    match = find(ctx, "Aotizhonxin").matches[0]
+    assert (match.id, match.exact, match.lat, match.description) == ("Aotizhongxin", False, None, "Aotizhongxin")
+
+
+# -- real roads -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query", ["1205330", "How much traffic will station 1205330 carry over the next hour, and why?"]
+)
+def test_orange_by_id(orange: ToolContext, query: str) -> None:
+    reply = find(orange, query)
+
+    assert ids(reply) == ["1205330"]
+    match = reply.matches[0]
+    assert match.exact
+    assert match.description == "I5-N, N OF 57, postmile 106.551, Orange, 4 lanes"
+    assert (match.lat, match.lon) == (None, None)
+    assert [(a.name, a.value, a.unit) for a in match.attributes] == [
+        ("postmile", 106.551, "mile"),
+        ("lanes", 4, "lanes"),
+    ]
+    assert (match.upstream, match.downstream) == (["1205320", "1212170"], ["1205375"])
+
+
+@pytest.mark.parametrize("query", ["1205331", "120533", "12053300", "station 9999999", "station 7"])
+def test_orange_never_returns_another_station_as_the_one_asked_for(orange: ToolContext, query: str) -> None:
+    reply = find(orange, query)
+
+    assert reply.unknown_ids == [query.split()[-1]]
+    assert len(reply.matches) == 5
+    assert not any(match.exact for match in reply.matches)
+
+
+def test_orange_suggestions_are_close(orange: ToolContext) -> None:
+    assert {"1205330", "1205335"} <= set(ids(find(orange, "120533")))
+
+
+@pytest.mark.parametrize(
+    ("query", "freeway", "count"),
+    [
+        ("I5 north", "I5-N", 6),
+        ("I-5 N", "I5-N", 6),
+        ("northbound on interstate 5", "I5-N", 6),
+        ("I5-S", "I5-S", 7),
+        ("SR 57 southbound", "SR57-S", 29),
+        ("the 57 sb", "SR57-S", 29),
+        ("state route 22 west", "SR22-W", 9),
+        ("SR55", None, 16),
+    ],
+)
+def test_orange_by_freeway(orange: ToolContext, query: str, freeway: str | None, count: int) -> None:
+    reply = find(orange, query, limit=20)
+
+    nodes = orange.registry.open("pems-orange").nodes
+    assert reply.found == count
+    found = set(nodes.loc[ids(reply), "freeway"])
+    assert found == ({freeway} if freeway else {"SR55-N", "SR55-S"})
+    assert not any(match.exact for match in reply.matches)
+
+
+def test_orange_by_name_on_a_freeway(orange: ToolContext) -> None:
+    both = find(orange, "la veta")
+    assert (ids(both), [match.exact for match in both.matches]) == (["1205320", "1205324"], [True, True])
+
+    assert ids(find(orange, "la veta on I-5 south")) == ["1205324"]
+    assert ids(find(orange, "SR 55 north, Chapman 2")) == ["1203400"]
+    assert ids(find(orange, "the 57 southbound near Katella")) == ["1202078", "1202105"]
+    assert ids(find(orange, "N OF 57")) == ["1205330", "1205335"]
+    assert find(orange, "I-405 north").matches == []
+    assert find(orange, "la veta on I-405").matches == []
+
+
+def test_orange_by_postmile(orange: ToolContext) -> None:
+    nodes = orange.registry.open("pems-orange").nodes
+
+    def nearest(match: PlaceMatch, postmile: float, on: pd.Series) -> bool:
+        return match.id == (on - postmile).abs().idxmin()
+
+    assert nearest(find(orange, "SR57-S pm 4.0").matches[0], 4.0, nodes[nodes["freeway"] == "SR57-S"]["postmile"])
+    assert nearest(find(orange, "postmile 106.5").matches[0], 106.5, nodes["postmile"])
+    assert find(orange, "I5 postmile 300").matches == []
+
+
+def test_a_graph_without_direction_gives_neighbours(real_data: Path, tmp_path: Path) -> None:
+    reply = FIND_PLACES.run({"dataset": "los-loop", "query": "773869"}, context(Registry(real_data, tmp_path, {})))
+
+    match = reply.matches[0]
+    assert (match.upstream, match.downstream) == ([], [])
+    panel = context(Registry(real_data, tmp_path, {})).panel("los-loop")
+    weights = panel.adjacency().toarray()[panel.position("773869")]
+    assert match.neighbours == [panel.node_ids[i] for i in weights.argsort()[::-1][:3]]

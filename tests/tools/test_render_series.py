@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from mm4st_agent.data.card import Channel, DataCard
+from mm4st_agent.data.panel import MASK, Panel
+from mm4st_agent.data.registry import Registry
+from mm4st_agent.demo_city.panel import demo_panel
+from mm4st_agent.errors import ToolError
+from mm4st_agent.imaging import heatmap, lines
+from mm4st_agent.imaging.store import ImageStore
+from tools.render_series import MAX_ROWS, RENDER_SERIES, ROWS_AROUND
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """The part of a tool's context that drawing needs."""
+
+    registry: Registry
+    images: ImageStore
+    as_of: str | None = None
+
+    def panel(self, dataset: str) -> Panel:
+        return self.registry.open(dataset).until(self.as_of)
+
+
+def chain_panel(nodes: int, step: str = "5min", steps: int = 600, linked: bool = True) -> Panel:
+    """Nodes in a row, N0 > N1 > ...; node i reads 10 * i, plus 1 at every odd step."""
+    time = pd.date_range("2024-03-04", periods=steps, freq=step, unit="ns")
+    ids = [f"N{i}" for i in range(nodes)]
+    values = (10.0 * np.arange(nodes) + (np.arange(steps) % 2)[:, None]).astype(np.float32)
+    imputed = np.zeros(values.shape, dtype=bool)
+    imputed[-3:, 0] = True
+    values[-6:-2, 0] = np.nan
+    links = range(nodes - 1) if linked else ()
+    edges = {"source": [ids[i] for i in links], "target": [ids[i + 1] for i in links], "weight": [1.0 for _ in links]}
+    card = DataCard(
+        name="chain", title="A chain", source="this test", licence="CC0-1.0", time_zone="UTC",
+        channels=(Channel(name="level", unit="m", title="water level"), Channel(name="spare", unit="1")),
+    )  # fmt: skip
+    dims = ("time", "node")
+    return Panel(
+        card=card,
+        data=xr.Dataset(
+            {"level": (dims, values, {MASK: "imputed"}), "spare": (dims, values), "imputed": (dims, imputed)},
+            coords={"time": time, "node": np.array(ids, dtype=object)},
+        ),
+        edges=pd.DataFrame(edges),
+    )
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Callable[..., Context]:
+    def make(as_of: str | None = None, data_dir: Path | None = None, **panels: Panel) -> Context:
+        makers = {"demo": demo_panel, **{name: (lambda panel=panel: panel) for name, panel in panels.items()}}
+        return Context(Registry(data_dir, tmp_path / "imported", makers), ImageStore(tmp_path / "images"), as_of)
+
+    return make
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+    """What the tool gave to the drawing functions, in order."""
+    calls: list[dict] = []
+
+    def note(module: ModuleType, name: str) -> None:
+        original = getattr(module, name)
+
+        def noting(**arguments):
+            calls.append(arguments)
+            return original(**arguments)
+
+        monkeypatch.setattr(module, name, noting)
+
+    note(lines, "draw_line")
+    note(heatmap, "draw_heatmap")
+    return calls
+
+
+def test_a_line_of_the_demo_city(context) -> None:
+    ctx = context("2025-09-20T12:00")
+
+    reply = RENDER_SERIES.run({"dataset": "demo", "node": "D08"}, ctx)
+
+    assert ctx.images.get(reply.figure.image_id).startswith(b"\x89PNG")
+    assert reply.figure.title == "Station D08 (Stadium westbound): traffic flow"
+    assert reply.figure.alt.startswith("Synthetic data. ")
+    assert (reply.steps, reply.nodes, reply.unit, reply.channel) == (288, 1, "vehicles/5 min", "flow")
+    assert reply.until == datetime.fromisoformat("2025-09-20T11:55+01:00")
+    assert reply.since == datetime.fromisoformat("2025-09-19T12:00+01:00")
+    assert [image.image_id for image in reply.images()] == [reply.figure.image_id]
+    assert json.loads(reply.model_dump_json())["figure"]["image_id"] == reply.figure.image_id
+
+
+def test_nothing_after_as_of_changes_the_picture(context) -> None:
+    whole = chain_panel(5)
+    values = whole.data["level"].to_numpy().copy()
+    values[300:] = 777.0
+    later = dataclasses.replace(whole, data=whole.data.assign(level=(("time", "node"), values, {MASK: "imputed"})))
+    cut = str(whole.times[299])
+
+    for asked in ({"node": "N2"}, {"picture": "heatmap"}):
+        one = RENDER_SERIES.run({"dataset": "chain", "hours": 4} | asked, context(cut, chain=whole))
+        other = RENDER_SERIES.run({"dataset": "chain", "hours": 4} | asked, context(cut, chain=later))
+        assert one == other
+
+
+def test_counts_tell_missing_from_imputed(context, drawn) -> None:
+    reply = RENDER_SERIES.run({"dataset": "chain", "node": "N0", "hours": 1}, context(chain=chain_panel(3)))
+
+    assert (reply.steps, reply.missing, reply.imputed) == (12, 4, 2)
+    assert np.isnan(drawn[0]["values"]).sum() == 4
+    spare = {"dataset": "chain", "node": "N0", "hours": 1, "channel": "spare"}
+    assert RENDER_SERIES.run(spare, context(chain=chain_panel(3))).imputed == 0
+
+
+def test_usual_is_the_mean_of_earlier_weeks_without_what_nobody_measured(context, drawn) -> None:
+    panel = chain_panel(2, step="1h", steps=24 * 22)
+    values = panel.data["level"].to_numpy().copy()
+    values[:, 1] = np.repeat([100, 200, 900, 60], 24 * 7)[: len(values)]
+    imputed = panel.data["imputed"].to_numpy().copy()
+    imputed[24 * 14 : 24 * 21, 1] = True
+    dims = ("time", "node")
+    panel = dataclasses.replace(
+        panel, data=panel.data.assign(level=(dims, values, {MASK: "imputed"}), imputed=(dims, imputed))
+    )
+
+    RENDER_SERIES.run({"dataset": "chain", "node": "N1"}, context(chain=panel))
+    RENDER_SERIES.run({"dataset": "chain", "node": "N1", "hours": 1}, context("2024-03-05T03:00", chain=panel))
+
+    assert drawn[0]["usual"].tolist() == [150.0] * 24
+    assert drawn[1]["usual"] is None
+
+
+def test_usual_agrees_with_the_reading_of_the_series(context, drawn) -> None:
+    from tools.query_series import QUERY_SERIES
+
+    ctx = context("2025-09-17T08:00")
+
+    RENDER_SERIES.run({"dataset": "demo", "node": "D04"}, ctx)
+    told = QUERY_SERIES.run({"dataset": "demo", "node": "D04"}, ctx)
+
+    measured = ~np.isnan(drawn[0]["values"][-6:]) & ~drawn[0]["imputed"][-6:]
+    assert drawn[0]["usual"][-6:][measured].mean() == pytest.approx(told.usual, rel=1e-5)
+
+
+def test_a_heatmap_shows_the_surroundings_in_road_order(context, drawn) -> None:
+    ctx = context(chain=chain_panel(100))
+
+    reply = RENDER_SERIES.run({"dataset": "chain", "node": "N50", "picture": "heatmap"}, ctx)
+
+    (call,) = drawn
+    assert reply.nodes == ROWS_AROUND
+    rows = [int(label[1:]) for label in call["node_labels"]]
+    assert rows == list(range(rows[0], rows[0] + ROWS_AROUND))
+    assert abs(rows[0] + ROWS_AROUND / 2 - 50) <= 1
+    assert call["highlight"] == "N50"
+    assert call["values"][0].tolist() == [10.0 * row for row in rows]
+    assert call["title"] == "Around sensor N50: water level"
+
+
+def test_a_heatmap_without_a_node_shows_all_or_the_nodes_around_the_hub(context, drawn) -> None:
+    few = RENDER_SERIES.run({"dataset": "demo", "picture": "heatmap", "hours": 6}, context())
+    many = RENDER_SERIES.run({"dataset": "chain", "picture": "heatmap"}, context(chain=chain_panel(207)))
+
+    assert (few.nodes, many.nodes) == (24, MAX_ROWS)
+    assert drawn[0]["title"] == "All 24 stations: traffic flow"
+    assert [label.split()[0] for label in drawn[0]["node_labels"][:6]] == [f"D{i:02d}" for i in range(1, 7)]
+    assert drawn[1]["title"] == "60 of 207 sensors, nearest to the one with the most links: water level"
+    assert drawn[1]["highlight"] is None
+
+
+def test_nodes_without_links_keep_their_order(context, drawn) -> None:
+    RENDER_SERIES.run({"dataset": "chain", "picture": "heatmap"}, context(chain=chain_panel(4, linked=False)))
+
+    assert drawn[0]["node_labels"] == ["N0", "N1", "N2", "N3"]
+    assert drawn[0]["order"] == "in the data set's order"
+
+
+def test_a_window_longer_than_the_data_or_shorter_than_a_step_is_cut(context) -> None:
+    long = RENDER_SERIES.run({"dataset": "chain", "node": "N1", "hours": 336}, context(chain=chain_panel(2)))
+    daily = chain_panel(2, step="1D")
+    short = RENDER_SERIES.run({"dataset": "chain", "node": "N1", "hours": 1}, context(chain=daily))
+
+    assert long.steps == 600
+    assert short.steps == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "message", "hint"),
+    [
+        ({"dataset": "chain"}, "A line of 'chain' needs one sensor, and node is None.", "find_places"),
+        ({"dataset": "chain", "node": "N9"}, "'chain' has no sensor 'N9'.", "such as N0, N1"),
+        ({"dataset": "chain", "node": "N9", "picture": "heatmap"}, "'chain' has no sensor 'N9'.", "such as N0"),
+        ({"dataset": "chain", "node": "N1", "channel": "wind"}, "'chain' has no channel 'wind'.", "level, spare"),
+        ({"dataset": "chains", "node": "N1"}, "There is no data set 'chains'.", "Did you mean 'chain'?"),
+        ({"dataset": "chain", "node": "N1", "hours": 0}, "hours: Input should be greater than or equal to 1", "hours?"),
+        ({"dataset": "chain", "node": "N1", "hours": 337}, "less than or equal to 336", "hours?"),
+        ({"dataset": "chain", "node": "N1", "picture": "pie"}, "picture: Input should be 'line' or 'heatmap'", ""),
+        ({"dataset": "chain", "steps": 3}, "steps: Extra inputs are not permitted", "dataset, node?"),
+    ],
+)
+def test_a_bad_request_is_told_to_the_model(asked, message, hint, context) -> None:
+    with pytest.raises(ToolError) as caught:
+        RENDER_SERIES.run(asked, context(chain=chain_panel(3)))
+
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_as_of_outside_the_data_is_told_to_the_model(context) -> None:
+    with pytest.raises(ToolError, match="outside the data of 'chain'"):
+        RENDER_SERIES.run({"dataset": "chain", "node": "N1"}, context("2031-01-01", chain=chain_panel(3)))
+
+
+def test_the_real_station(context, real_data) -> None:
+    ctx = context("2022-01-25T07:30", real_data)
+
+    line = RENDER_SERIES.run({"dataset": "pems-orange", "node": "1205330"}, ctx)
+    around = RENDER_SERIES.run({"dataset": "pems-orange", "node": "1205330", "picture": "heatmap"}, ctx)
+
+    assert line.until.isoformat() == "2022-01-25T07:25:00-08:00"
+    assert "last 423 at 2022-01-25 07:25" in line.figure.alt
+    assert "highest 474 at 2022-01-24 16:40" in line.figure.alt
+    assert (line.missing, line.imputed) == (0, 0)
+    assert around.imputed > 0
+    assert around.nodes == ROWS_AROUND
+
+
+def test_importing_the_tool_does_not_load_what_draws() -> None:
+    code = "import sys, tools.render_series; assert not {'matplotlib', 'torch', 'chromadb'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,222 @@
+"""`forecast`: the coming steps of one node with intervals, beside a baseline and the backtest of both."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mm4st_agent.toolspec import ImageHandle, Measured, ToolIn, ToolOut, ToolSpec, Unit
+
+if TYPE_CHECKING:
+    from mm4st_agent.data.panel import Panel
+    from mm4st_agent.forecaster.prediction import Forecast
+    from tools.context import ToolContext
+
+HISTORY_SPANS = 6
+"""The picture shows this many times the forecast span as history."""
+LOW, MEDIAN, HIGH = 0, 2, 4
+"""Positions of the 10 %, 50 % and 90 % quantile."""
+
+
+class ForecastIn(ToolIn):
+    """Forecast one station or sensor: median, 80 % interval and total of the coming minutes, beside a baseline."""
+
+    dataset: str = Field(description="Registered data set name, such as 'pems-orange'.")
+    node: str = Field(description="Id of the station or sensor, as find_places gives it.")
+    channel: str | None = Field(None, description="Which quantity; leave out for the data set's main one.")
+    minutes: int = Field(60, ge=1, description="How far ahead; 60 is the next hour.")
+
+
+class ForecastStep(ToolOut):
+    """One step ahead; `low` and `high` are its 80 % interval."""
+
+    time: datetime
+    low: Measured
+    median: Measured
+    high: Measured
+    baseline: Measured
+
+
+class ForecastTotal(ToolOut):
+    """The sum or mean over all steps, with an 80 % interval of its own."""
+
+    aggregation: Literal["sum", "mean"]
+    unit: str
+    low: Measured
+    median: Measured
+    high: Measured
+    baseline: Measured
+
+
+class ForecastBacktest(ToolOut):
+    """How model and baseline did on earlier data that neither was fitted to, over as many steps."""
+
+    mae: Measured = Field(description="Mean absolute error of `model`, in the channel's unit.")
+    baseline_mae: Measured = Field(description="Of the best baseline, on the same cells.")
+    best_baseline: str
+    coverage80: Annotated[float | None, Unit("%")] = Field(description="Truths inside the 80 % interval of a step.")
+    total_coverage80: Annotated[float | None, Unit("%")] = Field(description="The same for the total.")
+    where: str
+
+
+class ForecastOut(ToolOut):
+    """Numbers from `model` only; None is undefined."""
+
+    dataset: str
+    synthetic: bool
+    node: Annotated[str, Unit("id")]
+    name: str
+    channel: str
+    channel_title: str
+    unit: str
+    as_of: datetime
+    model: str = Field(description="What the numbers come from: the trained model, or a baseline that did better.")
+    minutes: Annotated[float, Unit("min")]
+    step_minutes: Annotated[float, Unit("min")]
+    covers_from: datetime = Field(description="Where the forecast span begins.")
+    covers_until: datetime = Field(description="Where the forecast span ends.")
+    interval: Annotated[float, Unit("%")] = Field(80.0, description="Nominal share of truths between low and high.")
+    steps: list[ForecastStep]
+    total: ForecastTotal
+    peak: ForecastStep = Field(description="The step with the highest median.")
+    previous_mean: Measured = Field(description="Mean of the measured readings of the span just before, as long.")
+    forecast_mean: Measured = Field(description="Mean of the medians.")
+    change: Annotated[float | None, Unit("%")] = Field(description="From previous_mean to forecast_mean.")
+    baseline_name: str
+    backtest: ForecastBacktest
+    trained_until: datetime | None = Field(description="Training and tuning used nothing later; None: not trained.")
+    in_sample: bool = Field(description="Whether this moment lies before trained_until.")
+    warnings: list[str] = Field(description="What must be said along with these numbers.")
+    figure: ImageHandle
+
+
+def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
+    """Forecast one node from what was known at the context's `as_of`, and draw it."""
+    from mm4st_agent.forecaster.baselines import TITLES
+
+    panel = ctx.panel(args.dataset)
+    channel = panel.channel(args.channel)
+    position = panel.position(args.node)
+    horizon = math.ceil(args.minutes * 60 / panel.step_s)
+    found = ctx.forecaster_for(panel, channel).predict(panel, [args.node], channel.name, horizon)[0]
+    steps = _steps(found)
+    previous, coming = _mean(panel.observed(channel.name)[-horizon:, position]), _mean(found.quantiles[:, MEDIAN])
+    lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
+    name = _place_name(panel, position)
+    total = found.total
+    return ForecastOut(
+        dataset=panel.name,
+        synthetic=panel.card.synthetic,
+        node=args.node,
+        name=name,
+        channel=channel.name,
+        channel_title=channel.label,
+        unit=channel.unit,
+        as_of=panel.end.to_pydatetime(),
+        model=found.model,
+        minutes=horizon * panel.step_s / 60,
+        step_minutes=panel.step_s / 60,
+        covers_from=found.times[0].to_pydatetime(),
+        covers_until=(found.times[-1] + lasts).to_pydatetime(),
+        steps=steps,
+        total=ForecastTotal(
+            aggregation=channel.aggregation,
+            unit=total.unit,
+            low=_number(total.low),
+            median=_number(total.median),
+            high=_number(total.high),
+            baseline=_number(total.baseline),
+        ),
+        peak=steps[int(np.argmax(found.quantiles[:, MEDIAN]))],
+        previous_mean=previous,
+        forecast_mean=coming,
+        change=_number(100 * (coming / previous - 1)) if previous and coming is not None else None,
+        baseline_name=TITLES[found.baseline_name],
+        backtest=ForecastBacktest(
+            mae=_number(found.backtest.mae),
+            baseline_mae=_number(found.backtest.baseline_mae),
+            best_baseline=TITLES[found.backtest.best_baseline],
+            coverage80=_number(found.backtest.coverage80),
+            total_coverage80=_number(found.backtest.total_coverage80),
+            where=found.backtest.where,
+        ),
+        trained_until=None if found.trained_until is None else found.trained_until.to_pydatetime(),
+        in_sample=found.in_sample,
+        warnings=_warnings(args, panel, found, previous),
+        figure=_figure(args, ctx, panel, found, name),
+    )
+
+
+def _steps(found: Forecast) -> list[ForecastStep]:
+    return [
+        ForecastStep(
+            time=time.to_pydatetime(),
+            low=_number(quantiles[LOW]),
+            median=_number(quantiles[MEDIAN]),
+            high=_number(quantiles[HIGH]),
+            baseline=_number(baseline),
+        )
+        for time, quantiles, baseline in zip(found.times, found.quantiles, found.baseline, strict=True)
+    ]
+
+
+def _warnings(args: ForecastIn, panel: Panel, found: Forecast, previous: float | None) -> list[str]:
+    warnings = list(found.warnings)
+    if panel.card.synthetic:
+        warnings.append(f"The data are synthetic: {panel.card.title}.")
+    span = len(found.times) * panel.step_s / 60
+    if span != args.minutes:
+        warnings.append(
+            f"The data have steps of {panel.step_s / 60:g} minutes, so the forecast covers {span:g} minutes."
+        )
+    if previous is None:
+        warnings.append("The span just before has no measured reading, so there is no change to report.")
+    return warnings
+
+
+def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, name: str) -> ImageHandle:
+    from mm4st_agent.forecaster.baselines import TITLES
+    from mm4st_agent.imaging.lines import draw_forecast
+
+    channel, position = found.channel, panel.position(args.node)
+    shown = slice(-(HISTORY_SPANS * len(found.times)), None)
+    place = f"{panel.card.place_word.capitalize()} {args.node}"
+    picture = draw_forecast(
+        times=panel.times[shown],
+        values=panel.values(channel.name)[shown, position],
+        imputed=panel.imputed(channel.name)[shown, position],
+        forecast_times=found.times,
+        quantiles=found.quantiles,
+        baseline=found.baseline,
+        baseline_name=TITLES[found.baseline_name],
+        title=f"{place}{f' ({name})' if name and name != args.node else ''}: {channel.label}",
+        unit=channel.unit,
+        time_zone=panel.card.time_zone,
+        synthetic=panel.card.synthetic,
+        origin=panel.end,
+    )
+    return ImageHandle(image_id=ctx.images.put(picture.png), title=picture.title, alt=picture.alt)
+
+
+def _place_name(panel: Panel, position: int) -> str:
+    nodes = panel.nodes
+    return str(nodes["name"].iloc[position]) if "name" in nodes and pd.notna(nodes["name"].iloc[position]) else ""
+
+
+def _mean(values: NDArray[np.floating]) -> float | None:
+    finite = values[np.isfinite(values)]
+    return _number(finite.mean(dtype=np.float64)) if len(finite) else None
+
+
+def _number(value: float | np.floating | None) -> float | None:
+    """Five significant digits: a forecast knows no more."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
+
+
+FORECAST = ToolSpec("forecast", ForecastIn, ForecastOut, forecast, title="Forecasting")

@@ -1,0 +1,163 @@
+"""`retrieve_context`: what a data set's log and the shipped notes say, in their own words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import pandas as pd
+from pydantic import Field, StringConstraints
+
+from mm4st_agent.toolspec import Passage, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
+
+if TYPE_CHECKING:
+    from mm4st_agent.data.events import Event
+    from mm4st_agent.data.panel import Panel
+    from mm4st_agent.knowledge.store import Hit
+    from tools.context import ToolContext
+
+MIN_SIMILARITY = 0.3
+"""Cosine below which a note is about something else; unrelated pairs mostly stay below it."""
+
+
+class RetrieveContextIn(ToolIn):
+    """Find events near a place before now, and domain notes, that can explain what the data show."""
+
+    dataset: str = Field(description="Name of the data set.")
+    query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
+        description="What to look for, in English, such as 'collision blocking lanes'."
+    )
+    node: str | None = Field(None, description="Node id; only events at it or within `hops` of it are searched.")
+    hops: int = Field(2, ge=0, le=20, description="How many edges away from `node` an event may be, either direction.")
+    hours: int = Field(24, ge=1, le=8760, description="Only events that began or ended so many hours back, or later.")
+    kind: Literal["any", "event", "note"] = Field("any", description="Which kind of text to search.")
+    limit: int = Field(5, ge=1, le=20, description="At most so many events, and at most so many notes.")
+
+
+class EventHit(ToolOut):
+    """An entry of the data set's log."""
+
+    passage: Passage
+    start: datetime
+    minutes_before: Annotated[int, Unit("min")] = Field(description="From its start to as_of.")
+    ongoing: bool | None = Field(description="No end was logged by as_of; null where the log never gives an end.")
+    node: Annotated[str | None, Unit("id")] = Field(description="The node nearest to it.")
+    distance: Annotated[float | None, UnitOf("distance_unit")] = Field(description="Of the event from that node.")
+    distance_unit: str
+    hops: int | None = Field(description="Edges between that node and the node asked for; null when none was.")
+
+
+class NoteHit(ToolOut):
+    """A piece of general knowledge with its source."""
+
+    title: str
+    passage: Passage
+
+
+class RetrieveContextOut(ToolOut):
+    """Events first by fused rank of relevance, closeness and recency; notes by relevance."""
+
+    as_of: datetime
+    node: Annotated[str | None, Unit("id")]
+    hours: Annotated[int, Unit("h")]
+    events_found: int = Field(description="Events that passed the filters; `events` has the best of them.")
+    events_logged: int = Field(description="Events in the whole log by as_of; 0 when the data set has no log.")
+    events: list[EventHit]
+    notes: list[NoteHit]
+
+
+def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveContextOut:
+    """Search the log near a node, and the notes.
+
+    Events are ranked by reciprocal rank fusion of three orders: relevance to the query, hops
+    from the node, and how lately they began.
+    """
+    panel = ctx.panel(args.dataset)
+    hops = None if args.node is None else neighbourhood(panel, args.node, args.hops)
+    found: list[Event] = []
+    hits: list[Hit] = []
+    notes: list[Hit] = []
+    if args.kind != "note":
+        found = _recent(panel, None if hops is None else hops.keys(), args.hours)
+        relevant = ctx.knowledge.search(args.query, panel=panel, events=found, kind="event", limit=len(found))
+        hits = _rank_events(relevant, hops)[: args.limit]
+    if args.kind != "event":
+        notes = ctx.knowledge.search(args.query, panel=panel, kind="note", limit=args.limit)
+    ends_are_logged = any(event.end is not None for event in panel.events)
+    return RetrieveContextOut(
+        as_of=panel.end.to_pydatetime(),
+        node=args.node,
+        hours=args.hours,
+        events_found=len(found),
+        events_logged=len(panel.events),
+        events=[_event_hit(hit, panel, hops, ends_are_logged) for hit in hits],
+        notes=[NoteHit(title=hit.heading, passage=_passage(hit)) for hit in notes if hit.similarity >= MIN_SIMILARITY],
+    )
+
+
+def neighbourhood(panel: Panel, node: str, hops: int) -> dict[str, int]:
+    """Nodes within `hops` edges of `node`, in either direction, with their number of hops.
+
+    Raises:
+        UsageError: there is no such node.
+    """
+    import networkx as nx
+
+    panel.position(node)
+    graph = nx.from_pandas_edgelist(panel.edges)
+    graph.add_node(node)
+    return {str(near): int(n) for near, n in nx.single_source_shortest_path_length(graph, node, cutoff=hops).items()}
+
+
+def _recent(panel: Panel, nodes: Collection[str] | None, hours: int) -> list[Event]:
+    since = panel.end - pd.Timedelta(hours=hours)
+    return [
+        event
+        for event in panel.events
+        if (event.start >= since or (event.end is not None and event.end >= since))
+        and (nodes is None or event.node in nodes)
+    ]
+
+
+def _rank_events(hits: Sequence[Hit], hops: dict[str, int] | None) -> list[Hit]:
+    from mm4st_agent.knowledge.ranking import ranks, reciprocal_rank_fusion
+
+    events = {hit.doc_id: hit.event for hit in hits if hit.event is not None}
+    fused = reciprocal_rank_fusion(
+        ranks({hit.doc_id: hit.score for hit in hits}),
+        ranks({key: event.start.timestamp() for key, event in events.items()}),
+        ranks({key: -hops[event.node] for key, event in events.items() if event.node} if hops else {}),
+    )
+    return sorted(hits, key=lambda hit: -fused[hit.doc_id])
+
+
+def _event_hit(hit: Hit, panel: Panel, hops: dict[str, int] | None, ends_are_logged: bool) -> EventHit:
+    event = hit.event
+    assert event is not None
+    return EventHit(
+        passage=_passage(hit),
+        start=event.start.to_pydatetime(),
+        minutes_before=int((panel.end - event.start).total_seconds() // 60),
+        ongoing=event.end is None if ends_are_logged else None,
+        node=event.node,
+        distance=event.distance,
+        distance_unit=event.distance_unit,
+        hops=hops[event.node] if hops is not None and event.node is not None else None,
+    )
+
+
+def _passage(hit: Hit) -> Passage:
+    return Passage(
+        doc_id=hit.doc_id,
+        text=hit.text,
+        source=hit.source,
+        span=hit.span,
+        published_at=None if hit.published_at is None else hit.published_at.to_pydatetime(),
+        place=hit.event.place or None if hit.event is not None else None,
+    )
+
+
+RETRIEVE_CONTEXT = ToolSpec(
+    "retrieve_context", RetrieveContextIn, RetrieveContextOut, retrieve_context, title="Searching notes and events"
+)
