@@ -13,10 +13,11 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import gradio as gr
 
-from mm4st_agent.agent.answer import Answer, Citation
+from mm4st_agent.agent.answer import Answer, AnswerFigure, Citation
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.run_events import Answered, RunEvent, ToolFinished, ToolStarted
 from mm4st_agent.errors import MM4STError, UsageError
@@ -60,22 +61,32 @@ HEAD = """<meta http-equiv="Content-Security-Policy"
  content="default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; object-src 'none'">"""
 """Whatever a text contains, the page loads nothing from another host."""
 
+OPEN_IF_WIDE = "() => ({ open: window.innerWidth >= 1000, __type__: 'update' })"
+
 CSS = """
 :root { --quiet: #52607a; --warn: #92400e; --bad: #b91c1c; }
 .dark { --quiet: #9fb0c8; --warn: #fcd34d; --bad: #fca5a5; }
 main.contain { max-width: 1280px; margin: 0 auto; }
-footer { display: none !important; }
-#facts, .evidence, .footer, .sources footer { color: var(--quiet); font-size: .875rem; }
+#facts, .evidence, .footer, figcaption, cite { color: var(--quiet); font-size: .875rem; }
 #facts strong { color: var(--body-text-color); }
-.synthetic, .unsupported { border: 1px solid; border-radius: 4px; padding: 0 .4em; font-size: .85em; white-space: nowrap; }
+.synthetic, .unsupported { border: 1px solid; border-radius: 4px; padding: 0 .4em; white-space: nowrap; }
 .synthetic, .warnings { color: var(--warn); }
 .unsupported { color: var(--bad); }
 .warnings { border-left: 4px solid; padding-left: .75em; margin: .75em 0; }
-.sources blockquote { margin: .5em 0; }
+.sources blockquote, .sources blockquote p { margin: .25em 0; font-style: normal; }
+cite { display: block; font-style: normal; }
 #chat .top-panel { display: none; }
+#chat .placeholder { padding: 1rem; }
+#chat .message .prose { opacity: 1; }
 #chat .thought-group { padding: .25rem .75rem; margin: 0 0 .25rem; }
 #chat .thought-group .duration { color: var(--quiet); }
-#chat .bot img { max-height: 480px; width: auto; max-width: 100%; }
+#chat figure { margin: .75em 0; }
+#chat figure img { width: 720px; max-width: 100%; margin: 0; border: 1px solid var(--border-color-primary); }
+@media (max-width: 600px) {
+  .gradio-container .main.fillable { padding: .5rem !important; }
+  #facts { padding-left: 1.5rem; }
+  #chat .prose { font-size: .95rem; }
+}
 """
 
 # -- events to messages -----------------------------------------------------------------------
@@ -119,9 +130,9 @@ def closed(chat: list[Message]) -> list[Message]:
 
 def answered(answer: Answer) -> Message:
     """The text, then pictures, warnings, sources, and what it took."""
-    pictures = [{"path": figure.path, "alt_text": figure.alt} for figure in answer.figures]
-    below = [_warnings(answer.warnings), _sources(answer.citations), _footer(answer)]
-    return {"role": "assistant", "content": [_marked(answer), *pictures, "\n\n".join(part for part in below if part)]}
+    pictures = map(_picture, answer.figures)
+    parts = [_marked(answer), *pictures, _warnings(answer.warnings), _sources(answer.citations), _footer(answer)]
+    return {"role": "assistant", "content": "\n\n".join(part for part in parts if part)}
 
 
 def _step(message: Message) -> dict[str, Any]:
@@ -158,6 +169,13 @@ def _marked(answer: Answer) -> str:
     return text.replace("[unsupported]", '<strong class="unsupported">⚠ unsupported</strong>')
 
 
+def _picture(figure: AnswerFigure) -> str:
+    """Our own HTML, as Gradio's picture has no alternative text. The path opens the whole picture."""
+    source = f"gradio_api/file={quote(figure.path)}"
+    image = f'<a href="{source}" target="_blank"><img src="{source}" alt="{_plain(figure.alt)}"></a>'
+    return f"<figure>{image}<figcaption>{_plain(f'[{figure.evidence}] {figure.title}')}</figcaption></figure>"
+
+
 def _warnings(warnings: list[str]) -> str:
     lines = "".join(f"<li>{_plain(warning)}</li>" for warning in warnings)
     return f'<div class="warnings" role="note"><strong>⚠ Keep in mind</strong><ul>{lines}</ul></div>' if lines else ""
@@ -170,7 +188,7 @@ def _sources(citations: list[Citation]) -> str:
 def _source(citation: Citation) -> str:
     when = f"{citation.published_at:%Y-%m-%d %H:%M}" if citation.published_at else ""
     where = " · ".join(_plain(part) for part in (citation.evidence, citation.source, when) if part)
-    return f"<blockquote>{_plain(citation.text)}<footer>{where}</footer></blockquote>"
+    return f"<blockquote><p>{_plain(citation.text)}</p><cite>{where}</cite></blockquote>"
 
 
 def _footer(answer: Answer) -> str:
@@ -255,7 +273,7 @@ def build(runtime: Runtime) -> gr.Blocks:
 
     with gr.Blocks(title="mm4st", fill_height=True, fill_width=True, delete_cache=(3600, 86400)) as page:
         chat, thread, run = gr.State([]), gr.State(None), gr.State(None)
-        with gr.Sidebar(width=320):
+        with gr.Sidebar(width=320, open=False) as side:
             gr.Markdown(TAGLINE)
             dataset = gr.Dropdown(
                 available(runtime.registry), value=runtime.settings.dataset, label="Data set", filterable=False
@@ -277,7 +295,7 @@ def build(runtime: Runtime) -> gr.Blocks:
             elem_id="question",
             label="Question",
             show_label=False,
-            placeholder="Ask about a place: what is going on, what to expect, and why",
+            placeholder="Ask about a place, or about the data",
             lines=1,
             max_lines=6,
             submit_btn=True,
@@ -294,6 +312,7 @@ def build(runtime: Runtime) -> gr.Blocks:
         window.example_select(choose, None, box, **hidden).then(**asking)
         box.stop(stop, run, None, **hidden)
         gr.on([page.load, dataset.input, restart.click], start, dataset, [window, chat, thread, facts, as_of], **hidden)
+        page.load(None, None, side, js=OPEN_IF_WIDE, **hidden)
     return page
 
 
@@ -394,8 +413,9 @@ def _free_port(host: str, port: int) -> int:
 def _warm_up(runtime: Runtime) -> None:
     """Load what a first answer needs, while the person still reads the page."""
     try:
+        asyncio.run(runtime.ask("hello", chat_model="embedded"))
         panel = runtime.registry.open(runtime.settings.dataset)
         runtime.forecaster(panel, panel.channel())
-        runtime.knowledge.search("warm-up", panel=panel, limit=1)
+        runtime.knowledge.search("hello", panel=panel, limit=1)
     except MM4STError as err:
         log.warning("Not warmed up: %s", err)

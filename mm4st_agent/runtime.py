@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -127,11 +128,11 @@ class Runtime:
 
         started = time.perf_counter()
         question = _checked_question(question)
-        panel = self.registry.open(dataset or self.settings.dataset).until(as_of)
+        panel = (await asyncio.to_thread(self.registry.open, dataset or self.settings.dataset)).until(as_of)
         clock = panel.end.isoformat(timespec="minutes")
         thread = thread or uuid.uuid4().hex[:12]
         context = AgentContext(
-            chat=self._chat_model(chat_model or self.settings.chat_model),
+            chat=await asyncio.to_thread(self._chat_model, chat_model or self.settings.chat_model),
             tools=self.tools,
             tool_context=self.tool_context(clock),
             session=Session.of(panel),

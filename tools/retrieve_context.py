@@ -22,7 +22,7 @@ MIN_SIMILARITY = 0.3
 
 
 class RetrieveContextIn(ToolIn):
-    """Find events near a place before now, and domain notes, that can explain what the data show."""
+    """Find logged events near a place, and domain notes, that can explain what the data show."""
 
     dataset: str = Field(description="Name of the data set.")
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
@@ -30,7 +30,7 @@ class RetrieveContextIn(ToolIn):
     )
     node: str | None = Field(None, description="Node id; only events at it or within `hops` of it are searched.")
     hops: int = Field(2, ge=0, le=20, description="How many edges away from `node` an event may be, either direction.")
-    hours: int = Field(24, ge=1, le=8760, description="Only events that began or ended so many hours back, or later.")
+    hours: int = Field(24, ge=1, le=8760, description="Only events that began or ended in so many hours before as_of.")
     kind: Literal["any", "event", "note"] = Field("any", description="Which kind of text to search.")
     limit: int = Field(5, ge=1, le=20, description="At most so many events, and at most so many notes.")
 
@@ -40,8 +40,10 @@ class EventHit(ToolOut):
 
     passage: Passage
     start: datetime
-    minutes_before: Annotated[int, Unit("min")] = Field(description="From its start to as_of.")
-    ongoing: bool | None = Field(description="No end was logged by as_of; null where the log never gives an end.")
+    minutes_before: Annotated[int, Unit("min")] = Field(description="From its start to as_of; negative: ahead.")
+    ongoing: bool | None = Field(
+        description="It has begun and no end was logged by as_of; null where the log never gives an end."
+    )
     node: Annotated[str | None, Unit("id")] = Field(description="The node nearest to it.")
     distance: Annotated[float | None, UnitOf("distance_unit")] = Field(description="Of the event from that node.")
     distance_unit: str
@@ -56,13 +58,13 @@ class NoteHit(ToolOut):
 
 
 class RetrieveContextOut(ToolOut):
-    """Events first by fused rank of relevance, closeness and recency; notes by relevance."""
+    """Events, best first by relevance, closeness and time together; notes, best first by relevance."""
 
     as_of: datetime
     node: Annotated[str | None, Unit("id")]
     hours: Annotated[int, Unit("h")]
     events_found: int = Field(description="Events that passed the filters; `events` has the best of them.")
-    events_logged: int = Field(description="Events in the whole log by as_of; 0 when the data set has no log.")
+    events_logged: int = Field(description="Events in the whole log by as_of; 0 where there is no log.")
     events: list[EventHit]
     notes: list[NoteHit]
 
@@ -71,7 +73,7 @@ def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveConte
     """Search the log near a node, and the notes.
 
     Events are ranked by reciprocal rank fusion of three orders: relevance to the query, hops
-    from the node, and how lately they began.
+    from the node, and time between their start and as_of.
     """
     panel = ctx.panel(args.dataset)
     hops = None if args.node is None else neighbourhood(panel, args.node, args.hops)
@@ -81,7 +83,7 @@ def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveConte
     if args.kind != "note":
         found = _recent(panel, None if hops is None else hops.keys(), args.hours)
         relevant = ctx.knowledge.search(args.query, panel=panel, events=found, kind="event", limit=len(found))
-        hits = _rank_events(relevant, hops)[: args.limit]
+        hits = _rank_events(relevant, hops, panel.end)[: args.limit]
     if args.kind != "event":
         notes = ctx.knowledge.search(args.query, panel=panel, kind="note", limit=args.limit)
     ends_are_logged = any(event.end is not None for event in panel.events)
@@ -120,13 +122,13 @@ def _recent(panel: Panel, nodes: Collection[str] | None, hours: int) -> list[Eve
     ]
 
 
-def _rank_events(hits: Sequence[Hit], hops: dict[str, int] | None) -> list[Hit]:
+def _rank_events(hits: Sequence[Hit], hops: dict[str, int] | None, as_of: pd.Timestamp) -> list[Hit]:
     from mm4st_agent.knowledge.ranking import ranks, reciprocal_rank_fusion
 
     events = {hit.doc_id: hit.event for hit in hits if hit.event is not None}
     fused = reciprocal_rank_fusion(
         ranks({hit.doc_id: hit.score for hit in hits}),
-        ranks({key: event.start.timestamp() for key, event in events.items()}),
+        ranks({key: -abs((event.start - as_of).total_seconds()) for key, event in events.items()}),
         ranks({key: -hops[event.node] for key, event in events.items() if event.node} if hops else {}),
     )
     return sorted(hits, key=lambda hit: -fused[hit.doc_id])
@@ -139,7 +141,7 @@ def _event_hit(hit: Hit, panel: Panel, hops: dict[str, int] | None, ends_are_log
         passage=_passage(hit),
         start=event.start.to_pydatetime(),
         minutes_before=int((panel.end - event.start).total_seconds() // 60),
-        ongoing=event.end is None if ends_are_logged else None,
+        ongoing=event.end is None and event.start <= panel.end if ends_are_logged else None,
         node=event.node,
         distance=event.distance,
         distance_unit=event.distance_unit,

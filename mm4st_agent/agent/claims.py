@@ -135,9 +135,10 @@ def _read_quotes(reader: _Reader) -> None:
 
 def _read_names(reader: _Reader) -> None:
     names: dict[str, list[str]] = {}
+    units = {value.unit for entry in reader.ledger for value in entry.values.values()}
     for entry in reader.ledger:
         for label in entry.labels:
-            if len(label) > 2 and re.search(r"\d", label) and re.search(r"[^\W\d]", label):
+            if label not in units and len(label) > 2 and re.search(r"\d", label) and re.search(r"[^\W\d]", label):
                 names.setdefault(label, []).append(entry.id)
     for name in sorted(names, key=len, reverse=True):
         for found in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", reader.text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -51,6 +52,8 @@ class DataCard(BaseModel):
     'instant': it is known at t."""
     channels: tuple[Channel, ...] = Field(min_length=1)
     """The first is the one that a question means when it names none."""
+    now: datetime | None = None
+    """The clock of a question that names none, local time; None is the data's end."""
     holidays: Literal["US"] | None = None
     synthetic: bool = False
     """Made by a simulation; said wherever the data appear."""
@@ -73,7 +76,7 @@ class DataCard(BaseModel):
     def sha256(self) -> str:
         """One hash for the whole set: over its files' hashes, or over the card when it has none."""
         parts = [f"{path}={digest}" for path, digest in sorted(self.files.items())]
-        return hashlib.sha256("\n".join(parts or [self.model_dump_json()]).encode()).hexdigest()
+        return hashlib.sha256("\n".join(parts or [self.model_dump_json(exclude={"now"})]).encode()).hexdigest()
 
 
 def read_card(path: Path) -> DataCard:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import zoneinfo
 from collections.abc import Mapping
+from datetime import datetime
 from types import MappingProxyType
 
 import numpy as np
@@ -176,12 +177,14 @@ class Panel:
     def _delay(self) -> pd.Timedelta:
         return self.step if self.card.time_label == "start" else pd.Timedelta(0)
 
-    def moment(self, when: str | pd.Timestamp | None) -> pd.Timestamp:
-        """Read a point in time; without a zone it is local time of the data, None is `end`.
+    def moment(self, when: str | datetime | None) -> pd.Timestamp:
+        """Read a point in time; without a zone it is local time of the data, None is the card's `now` or `end`.
 
         Raises:
             UsageError: it is not a time, or lies outside the data.
         """
+        if when is None and self.as_of is None:
+            when = self.card.now
         if when is None:
             return self.end
         try:
@@ -196,7 +199,7 @@ class Panel:
             )
         return moment
 
-    def until(self, as_of: str | pd.Timestamp | None) -> Panel:
+    def until(self, as_of: str | datetime | None) -> Panel:
         """The panel as it was known at `as_of`: no later reading, event, end of an event, or track.
 
         A reading stamped with the start of its interval is known only when the interval is over.

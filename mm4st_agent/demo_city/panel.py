@@ -6,6 +6,8 @@ with load, rain and incidents. Everything is drawn from one seed, so the panel i
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -25,6 +27,7 @@ CARD = DataCard(
     place_word="station",
     time_zone="Europe/Lisbon",
     time_label="start",
+    now=datetime(2025, 9, 25, 7, 40),
     channels=(
         Channel(name="flow", unit="vehicles/5 min", title="traffic flow", aggregation="sum", total_unit="vehicles"),
         Channel(name="speed", unit="km/h", title="speed"),

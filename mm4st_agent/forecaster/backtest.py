@@ -118,13 +118,17 @@ def print_table(report: BacktestReport) -> None:
 
     console = Console()
     errors, channel = report.errors, report.channel
-    table = Table(
-        title=f"{report.dataset}: {channel.label} in {channel.unit}, tested on "
-        f"{report.test.start:%Y-%m-%d %H:%M} .. {report.test.end:%Y-%m-%d %H:%M}"
+    console.print(
+        f"{report.dataset}: {channel.label} in {channel.unit}, tested on "
+        f"{report.test.start:%Y-%m-%d %H:%M} .. {report.test.end:%Y-%m-%d %H:%M}",
+        highlight=False,
     )
-    columns = ("model", "ahead", "MAE", "RMSE", "MAPE %", "MASE", "in 80 % interval", "its width")
-    for column in columns:
-        table.add_column(column, justify="left" if column == "model" else "right")
+    table = Table(
+        caption="in 80 %: share of truths inside the 80 % interval; width: of that interval", caption_justify="left"
+    )
+    table.add_column("model", no_wrap=True)
+    for column in ("ahead", "MAE", "RMSE", "MAPE %", "MASE", "in 80 %", "width"):
+        table.add_column(column, justify="right", no_wrap=True)
     for horizon in dict.fromkeys(row.horizon for row in errors.rows):
         rows = [row for row in errors.rows if row.horizon == horizon]
         best = min((row.mae for row in rows if row.mae is not None), default=None)

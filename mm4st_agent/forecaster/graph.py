@@ -55,4 +55,6 @@ def neighbour_mean(adjacency: sparse.csr_array) -> sparse.csr_array:
     symmetric = adjacency.maximum(adjacency.T)
     degree = np.asarray(symmetric.sum(axis=1)).ravel()
     inverse = np.where(degree > 0, 1 / np.where(degree > 0, degree, 1), 0)
-    return sparse.csr_array(sparse.diags_array(inverse) @ symmetric)
+    weights = sparse.csr_array(sparse.diags_array(inverse) @ symmetric)
+    weights.sort_indices()
+    return weights

@@ -77,7 +77,7 @@ def train_checkpoint(
     """
     network = config.network
     course = Course.of(panel, panel.channel(channel), split_time(len(panel.times), config.shares), network.horizon)
-    _check(course)
+    _check(course, network)
     workspace = Workspace(out, _arguments(course, config))
     last = workspace.open()
     slots = slots_of(panel.times[course.split.train], panel.step_s, panel.card.holidays)
@@ -229,9 +229,10 @@ def _fit(
     return _Fitted(network.eval(), plain, trainer.current_epoch, float(score), timer.time_elapsed() / 60)
 
 
-def _check(course: Course) -> None:
+def _check(course: Course, shape: NumericConfig) -> None:
     """Refuse data from which nothing can be learned or checked."""
     for name in ("train", "validation", "test"):
+        window_starts(getattr(course.split, name), shape.history, shape.horizon)
         if not np.isfinite(course.observed[getattr(course.split, name)]).any():
             raise DataError(
                 f"The {name} part of {course.panel.name!r} holds no measured {course.channel.label}.",

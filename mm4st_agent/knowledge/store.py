@@ -235,15 +235,20 @@ class KnowledgeStore:
 
         from mm4st_agent.knowledge.chroma import readable_errors
 
+        lock = FileLock(self.path / "writing.lock", timeout=LOCK_TIMEOUT_S)
         collection = self._collection
-        try:
-            with readable_errors(self.path), FileLock(self.path / "writing.lock", timeout=LOCK_TIMEOUT_S):
+        with readable_errors(self.path):
+            try:
+                lock.acquire()
+            except Timeout as err:
+                raise DataError(
+                    f"Another process has been writing to the text index at {self.path} for {LOCK_TIMEOUT_S:g} s.",
+                    "Wait for it to end and try again.",
+                ) from err
+            try:
                 yield collection
-        except Timeout as err:
-            raise DataError(
-                f"Another process has been writing to the text index at {self.path} for {LOCK_TIMEOUT_S:g} s.",
-                "Wait for it to end and try again.",
-            ) from err
+            finally:
+                lock.release()
 
 
 def _searched(heading: str, text: str) -> str:

@@ -129,3 +129,9 @@ def test_without_evidence_every_number_is_unsupported() -> None:
     checked = check("Expect 4,200 vehicles by 09:15, up 7 %.", [])
 
     assert checked.unsupported == len(checked.claims) == 3
+
+
+def test_a_unit_that_a_tool_names_is_no_place_name() -> None:
+    entry = _entry("E1", {"mean": (367.0, "vehicles/5 min")}, labels=["vehicles/5 min"])
+
+    assert [claim.text for claim in check("367 vehicles/5 min [E1]", [entry]).claims] == ["367 vehicles/5 min"]

@@ -20,7 +20,7 @@ def parts(panel: Panel, observed: np.ndarray) -> tuple[NumericBranch, Preparatio
     torch.manual_seed(3)
     network = NumericBranch(SHAPE, torch.from_numpy(preparation.eigenvectors)).eval()
     for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
+        torch.nn.init.normal_(parameter, std=0.15)
     origins = np.arange(1100, len(observed) + 1, 7)
     return network, preparation, quantiles_at(network, preparation, preparation.inputs(observed, slots), origins)
 
@@ -44,9 +44,9 @@ def test_without_any_reading_the_profile_stands_in(panel: Panel) -> None:
     network, preparation, found = parts(panel, observed)
 
     assert np.isfinite(found).all()
-    last = preparation.inputs(
-        observed, slots_of(extended(panel.times, SHAPE.horizon), panel.step_s, "US")
-    ).windows(torch.tensor([len(observed)]), SHAPE.history, SHAPE.horizon)
+    last = preparation.inputs(observed, slots_of(extended(panel.times, SHAPE.horizon), panel.step_s, "US")).windows(
+        torch.tensor([len(observed)]), SHAPE.history, SHAPE.horizon
+    )
     assert not last.history.any()
     with torch.no_grad():
         torch.testing.assert_close(network._base(last), last.profile)

@@ -31,9 +31,10 @@ def _comparable(hit: Hit) -> Hit:
     return dataclasses.replace(hit, similarity=round(hit.similarity, 4))
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> KnowledgeIndex:
-    return KnowledgeIndex(tmp_path / "index")
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeIndex:
+    """One index for all panels and clocks of this file, as a person's home has one."""
+    return KnowledgeIndex(tmp_path_factory.mktemp("home") / "knowledge")
 
 
 def test_events_and_notes_are_found_together(index: KnowledgeIndex, panel: Panel) -> None:

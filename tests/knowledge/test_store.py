@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from mm4st_agent.errors import DataError
 from mm4st_agent.knowledge.chroma import open_collection
@@ -207,6 +208,14 @@ def test_a_file_that_is_no_database_is_named_with_the_cure(tmp_path: Path) -> No
     with pytest.raises(DataError, match=str(tmp_path)) as caught:
         KnowledgeStore(tmp_path).digests()
     assert "Delete that folder" in caught.value.hint
+
+
+def test_a_writer_does_not_wait_for_ever(store: KnowledgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mm4st_agent.knowledge.store.LOCK_TIMEOUT_S", 0.2)
+    with FileLock(store.path / "writing.lock"), pytest.raises(DataError, match=r"writing to .* for 0\.2 s"):
+        store.upsert(DOCUMENTS)
+
+    store.upsert(DOCUMENTS)
 
 
 def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:

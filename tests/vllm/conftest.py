@@ -133,7 +133,8 @@ def _tokenizer():
             show_progress=False,
         ),
     )
-    tokenizer.add_tokens([AddedToken(mark, normalized=False) for mark in ("<tool_call>", "</tool_call>")])
+    # One token opens a call, so that a bias can; several close it, so that chance does not within a string.
+    tokenizer.add_tokens([AddedToken("<tool_call>", normalized=False)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|im_start|>",

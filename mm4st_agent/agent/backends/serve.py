@@ -135,7 +135,7 @@ def running_server(
 
 
 def _default_name(model: str | Path) -> str:
-    folder = Path(model).expanduser()
+    folder = Path(model)
     if folder.is_dir():
         return folder.resolve().name
     if isinstance(model, Path) or model.startswith((".", "/", "~")):

@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolCal
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_openai import ChatOpenAI
+from pydantic import ValidationError
 
 from mm4st_agent.agent.backends.wire import Placement, strict_tool, to_wire
 from mm4st_agent.agent.chat import ChatModel
@@ -197,6 +198,11 @@ def _our_errors(url: str) -> Iterator[None]:
         raise UsageError(f"The chat model server at {url} refused the request: {_detail(err)}") from err
     except openai.APIError as err:
         raise ServerError(f"The chat model server at {url} broke off its answer: {_detail(err)}", _LOG_HINT) from err
+    except ValidationError as err:
+        raise ServerError(
+            f"The chat model at {url} sent a tool call that is none: {err.errors()[0]['input']!r} for its arguments.",
+            "Serve it with a tool parser that constrains calls, such as hermes.",
+        ) from err
 
 
 def _was_connected(error: BaseException | None) -> bool:

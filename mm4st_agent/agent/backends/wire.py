@@ -15,8 +15,8 @@ from mm4st_agent.toolspec import Json
 
 Placement = Literal["user", "native"]
 
-# What xgrammar (0.2.8), with which vLLM constrains calls, refuses; and a string's length, for which
-# it admits raw control characters, so that the call is no JSON. Pydantic checks them when the call arrives.
+# Limits that xgrammar (0.2.8), with which vLLM constrains calls, ignores or refuses; and a text's length,
+# for which it admits raw control characters, so that the call is no JSON. Pydantic checks them on arrival.
 _IN_WORDS = ("multipleOf", "uniqueItems", "contains", "minContains", "maxContains", "minLength", "maxLength")
 _TYPED = {"type", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"}
 

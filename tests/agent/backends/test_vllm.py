@@ -170,8 +170,8 @@ def test_a_model_that_cannot_be_found_is_asked_for(reply: bytes, hint: str) -> N
     assert hint in caught.value.hint
 
 
-def _reply(prompt_tokens: int) -> bytes:
-    choice = {"index": 0, "message": {"role": "assistant", "content": "yes"}, "finish_reason": "stop"}
+def _reply(prompt_tokens: int = 1, **message: Any) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": None, **message}, "finish_reason": "stop"}
     usage = {"prompt_tokens": prompt_tokens, "completion_tokens": 1, "total_tokens": prompt_tokens + 1}
     return _http("200 OK", json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}))
 
@@ -181,3 +181,11 @@ def test_a_server_that_drops_pictures_is_found_out() -> None:
         probe_images(vllm_chat_model(Settings(vllm_url=url, vllm_model="m")), placement="user")
 
     assert "MM4ST_VLLM_MAX_IMAGES=0" in caught.value.hint
+
+
+@pytest.mark.parametrize("call", [_invoke, _ainvoke])
+def test_a_call_without_named_arguments_is_a_server_error(call: Call) -> None:
+    tool_call = {"id": "1", "type": "function", "function": {"name": "draw", "arguments": "2.5"}}
+
+    with _answering(_reply(tool_calls=[tool_call])) as url, pytest.raises(ServerError, match=r"2\.5"):
+        call(Settings(vllm_url=url, vllm_model="m"))

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.errors import DataError, UsageError
+from mm4st_agent.forecaster.checkpoint import CARD_FILE
+from mm4st_agent.forecaster.config import MODEL_NAME
+from mm4st_agent.forecaster.prediction import (
+    BaselineForecaster,
+    Forecaster,
+    TrainedForecaster,
+    find_checkpoint,
+    forecaster_for,
+    shipped_checkpoints,
+)
+
+AS_OF = "2022-02-04T07:00"  # in the test part, which begins on 2022-01-31
+
+
+@pytest.fixture(scope="module")
+def forecaster(trained: Path) -> TrainedForecaster:
+    return TrainedForecaster(trained)
+
+
+def garbled_after(panel: Panel, as_of: str) -> Panel:
+    """The same panel with another future."""
+    data = panel.data.copy(deep=True)
+    known = len(panel.until(as_of).times)
+    data["flow"][known:] = 9999.0
+    data["imputed"][known:] = False
+    return dataclasses.replace(panel, data=data)
+
+
+@pytest.mark.parametrize("make", [lambda t: TrainedForecaster(t), lambda t: BaselineForecaster()])
+def test_no_forecaster_sees_beyond_as_of(panel: Panel, trained: Path, make: Callable[[Path], Forecaster]) -> None:
+    forecaster = make(trained)
+
+    before = forecaster.predict(panel.until(AS_OF), ["A", "C"], "flow", 12)
+    after = forecaster.predict(garbled_after(panel, AS_OF).until(AS_OF), ["A", "C"], "flow", 12)
+
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one.quantiles, other.quantiles)
+        np.testing.assert_array_equal(one.baseline, other.baseline)
+        assert one.total == other.total
+        assert np.isfinite(one.quantiles).all()
+
+
+@pytest.mark.parametrize("make", [lambda t: TrainedForecaster(t), lambda t: BaselineForecaster()])
+def test_imputed_cells_do_not_reach_a_forecast(panel: Panel, trained: Path, make: Callable[[Path], Forecaster]) -> None:
+    data = panel.data.copy(deep=True)
+    data["flow"] = data["flow"].where(~data["imputed"], 5000.0).assign_attrs(panel.data["flow"].attrs)
+    other = dataclasses.replace(panel, data=data)
+    as_of = panel.times[-385]  # node C has imputed cells just before
+
+    one, two = (make(trained).predict(given.until(as_of), ["C"], None, 6)[0] for given in (panel, other))
+
+    np.testing.assert_array_equal(one.quantiles, two.quantiles)
+    np.testing.assert_array_equal(one.baseline, two.baseline)
+
+
+def test_a_forecast_is_complete_and_consistent(panel: Panel, forecaster: TrainedForecaster) -> None:
+    cut = panel.until(AS_OF)
+
+    found = forecaster.predict(cut, ["B"], None, 4)[0]
+
+    assert found.times.tolist() == [pd.Timestamp(AS_OF, tz="US/Pacific") + k * panel.step for k in range(4)]
+    assert (np.diff(found.quantiles, axis=1) >= 0).all()
+    assert (found.model, found.in_sample, found.warnings) == (MODEL_NAME, False, ())
+    total = found.total
+    assert total.unit == "vehicles"
+    assert total.median == pytest.approx(found.quantiles[:, 2].sum(), rel=1e-5)
+    assert found.quantiles[:, 0].sum() < total.low < total.median < total.high < found.quantiles[:, 4].sum()
+    assert total.baseline == pytest.approx(found.baseline.sum(), rel=1e-5)
+    assert found.backtest.mae is not None
+    assert found.backtest.baseline_mae is not None
+    assert found.backtest.mae < found.backtest.baseline_mae
+    assert found.trained_until == pd.Timestamp("2022-01-31", tz="US/Pacific")
+
+
+def test_it_is_the_forecast_that_the_backtest_scored(panel: Panel, forecaster: TrainedForecaster) -> None:
+    """Rolling `predict` over cut panels gives the errors that the card states."""
+    from mm4st_agent.forecaster.evaluation import evaluate  # noqa: F401 - the card was made by it
+
+    observed, first = panel.observed(), len(panel.times) - forecaster.card.test.steps + 12
+    misses, origins = [], range(first, len(panel.times) - 11)
+    for origin in origins:
+        found = forecaster.predict(panel.until(panel.times[origin]), list("ABCD"), None, 12)
+        forecast = np.stack([f.quantiles[:, 2] for f in found], axis=1)
+        misses.append(np.abs(observed[origin : origin + 12, :4] - forecast))
+        if origin >= first + 40:
+            break
+    whole = forecaster.card.errors
+
+    assert np.nanmean(misses) == pytest.approx(whole.by_step[MODEL_NAME].mae_over(12), rel=0.35)
+    assert whole.windows == len(origins)
+
+
+def test_an_early_moment_is_in_sample_and_says_so(panel: Panel, forecaster: TrainedForecaster) -> None:
+    found = forecaster.predict(panel.until("2022-01-20T07:00"), ["A"], None, 12)[0]
+
+    assert found.in_sample
+    assert any("trained and tuned on data until 2022-01-31 00:00" in warning for warning in found.warnings)
+
+
+def test_a_silent_station_is_forecast_with_a_warning(panel: Panel, forecaster: TrainedForecaster) -> None:
+    silent = forecaster.predict(panel.until(panel.times[-382]), ["C"], None, 12)[0]
+    thin = forecaster.predict(panel.until(panel.times[-392]), ["C"], None, 12)[0]
+
+    assert np.isfinite(silent.quantiles).all()
+    assert any("Station C has no measured reading in the last 6 hours" in warning for warning in silent.warnings)
+    assert any("Station C has only 4 measured readings of 12" in warning for warning in thin.warnings)
+
+
+@pytest.mark.parametrize("make", [lambda t: TrainedForecaster(t), lambda t: BaselineForecaster()])
+def test_bad_questions_get_one_clear_sentence(panel: Panel, trained: Path, make: Callable[[Path], Forecaster]) -> None:
+    forecaster, cut = make(trained), panel.until(AS_OF)
+
+    with pytest.raises(UsageError, match=r"13 steps \(390 minutes\) is out of range.*1 to 12 steps, at most 6 hours"):
+        forecaster.predict(cut, ["A"], None, 13)
+    with pytest.raises(UsageError, match="0 steps"):
+        forecaster.predict(cut, ["A"], None, 0)
+    with pytest.raises(UsageError, match="no station 'Z'"):
+        forecaster.predict(cut, ["Z"], None, 3)
+    with pytest.raises(DataError, match=r"Station E of 'tiny' has no measured traffic flow.*such as D, C, B"):
+        forecaster.predict(cut, ["E"], None, 3)
+    with pytest.raises(UsageError, match="has 6 readings; a forecast needs"):
+        forecaster.predict(panel.until("2022-01-03T03:00"), ["A"], None, 3)
+
+
+def test_the_hint_for_too_few_readings_holds(panel: Panel, forecaster: TrainedForecaster) -> None:
+    with pytest.raises(UsageError) as caught:
+        forecaster.predict(panel.until("2022-01-03T03:00"), ["A"], None, 3)
+
+    first = caught.value.hint.split("from ")[1].split(" ")[0]
+    assert forecaster.predict(panel.until(first), ["A"], None, 3)
+
+
+def test_a_checkpoint_of_other_data_is_refused(panel: Panel, forecaster: TrainedForecaster) -> None:
+    fewer = dataclasses.replace(panel, data=panel.data.isel(node=[0, 1, 2, 3]), edges=panel.edges.iloc[:3])
+    turned = dataclasses.replace(panel, data=panel.data.isel(node=[1, 0, 2, 3, 4]))
+    hourly = dataclasses.replace(panel, data=panel.data.isel(time=slice(0, None, 2)))
+
+    for other, said in ((fewer, "not the 4 of the data"), (turned, "in this order"), (hourly, "steps of 1800 s")):
+        with pytest.raises(DataError, match=said):
+            forecaster.predict(other, ["A"], None, 3)
+
+
+def test_another_version_of_the_data_is_said(panel: Panel, forecaster: TrainedForecaster) -> None:
+    other = dataclasses.replace(panel, card=panel.card.model_copy(update={"title": "Another"}))
+
+    warnings = forecaster.predict(other.until(AS_OF), ["A"], None, 3)[0].warnings
+
+    assert any("trained on another version of 'tiny'" in warning for warning in warnings)
+
+
+def test_a_better_baseline_leads_and_says_so(panel: Panel, trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "tiny-flow"))
+    card = json.loads((folder / CARD_FILE).read_text())
+    card["errors"]["by_step"][MODEL_NAME]["mae"] = [99.0] * 12
+    (folder / CARD_FILE).write_text(json.dumps(card))
+
+    found = TrainedForecaster(folder).predict(panel.until(AS_OF), ["A"], None, 12)[0]
+
+    assert found.model == found.baseline_name == found.backtest.best_baseline
+    np.testing.assert_allclose(found.quantiles[:, 2], found.baseline)
+    assert found.total.median == pytest.approx(found.total.baseline)
+    assert found.total.low < found.total.median < found.total.high
+    assert found.backtest.mae == found.backtest.baseline_mae
+    assert "was closer in the backtest than st-vlm-numeric" in found.warnings[0]
+    assert "against 99 vehicles/30 min" in found.warnings[0]
+
+
+def test_the_earlier_folder_wins(panel: Panel, trained: Path, tmp_path: Path) -> None:
+    channel = panel.channel()
+    home, shipped = tmp_path / "home", tmp_path / "shipped"
+    assert find_checkpoint([home, shipped], "tiny", "flow") is None
+    assert isinstance(forecaster_for(panel, channel, [home, shipped]), BaselineForecaster)
+
+    shutil.copytree(trained, shipped / "tiny-flow")
+    assert find_checkpoint([home, shipped], "tiny", "flow") == shipped / "tiny-flow"
+
+    shutil.copytree(trained, home / "tiny-flow")
+    assert find_checkpoint([home, shipped], "tiny", "flow") == home / "tiny-flow"
+    assert isinstance(forecaster_for(panel, channel, [home, shipped]), TrainedForecaster)
+    assert shipped_checkpoints().name == "checkpoints"

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.store import save_panel
+from mm4st_agent.errors import DataError, UsageError
+from mm4st_agent.forecaster import training
+from mm4st_agent.forecaster.baselines import BASELINES
+from mm4st_agent.forecaster.checkpoint import CARD_FILE, WEIGHTS_FILE, read_card
+from mm4st_agent.forecaster.config import MODEL_NAME, TrainConfig
+from mm4st_agent.forecaster.training import train_checkpoint
+
+TRAIN = """
+import sys
+from pathlib import Path
+from mm4st_agent.data.store import open_panel
+from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
+config = TrainConfig.model_validate_json(sys.argv[3])
+train_checkpoint(open_panel(Path(sys.argv[1])), "flow", out=Path(sys.argv[2]), config=config)
+"""
+
+
+def count_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    steps: list[int] = []
+    loss = training.masked_loss
+
+    def counted(quantiles: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        steps.append(len(truth))
+        return loss(quantiles, truth)
+
+    monkeypatch.setattr(training, "masked_loss", counted)
+    return steps
+
+
+def test_it_beats_every_baseline_on_data_it_did_not_see(trained: Path) -> None:
+    card = read_card(trained)
+
+    errors = {name: card.errors.by_step[name].mae_over(12) for name in (MODEL_NAME, *BASELINES)}
+
+    assert min(errors, key=lambda name: errors[name]) == MODEL_NAME  # type: ignore[arg-type,return-value]
+    assert card.train.end == card.validation.start
+    assert card.validation.end == card.test.start
+    assert (card.train.steps, card.validation.steps, card.test.steps) == (1176, 168, 336)
+    assert 65 < (card.errors.by_step[MODEL_NAME].coverage80_over(12) or 0) < 95
+
+
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
+    trained: Path, panel: Panel, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, stored = tmp_path / "tiny-flow", tmp_path / "panel"
+    save_panel(panel, stored)
+    last = tmp_path / ".tiny-flow.training" / "last.ckpt"
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(stored), str(out), config.model_dump_json()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    said, _ = process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert said == b""  # progress goes to stderr
+    assert not out.exists()
+    done = torch.load(last, weights_only=True)["epoch"] + 1
+    assert 1 <= done < config.max_epochs
+
+    steps = count_steps(monkeypatch)
+    card = train_checkpoint(panel, "flow", out=out, config=config, progress=False)
+
+    assert len(steps) == (config.max_epochs - done) * -(-(1176 - 23) // config.batch_windows)
+    assert card.epochs == config.max_epochs
+    whole, resumed = load_file(trained / WEIGHTS_FILE), load_file(out / WEIGHTS_FILE)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_other_arguments_start_anew(
+    panel: Panel, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "tiny-flow"
+    short = config.model_copy(update={"max_epochs": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "calibrate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_checkpoint(panel, "flow", out=out, config=short, progress=False)
+    assert (tmp_path / ".tiny-flow.training" / "last.ckpt").is_file()
+    steps = count_steps(monkeypatch)
+
+    train_checkpoint(panel, "flow", out=out, config=short.model_copy(update={"seed": 5}), progress=False)
+
+    assert len(steps) == 37  # one whole epoch of its own
+
+
+def test_it_leaves_nothing_but_the_checkpoint(
+    panel: Panel,
+    config: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    random = torch.random.get_rng_state()
+
+    quick = config.model_copy(update={"max_minutes": 1e-6})
+    card = train_checkpoint(panel, None, out=Path("out") / "tiny-flow", config=quick)
+
+    assert card.epochs == 1  # the budget ends it after the epoch that used it up
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
+        "out",
+        "out/tiny-flow",
+        f"out/tiny-flow/{CARD_FILE}",
+        f"out/tiny-flow/{WEIGHTS_FILE}",
+    ]
+    assert capfd.readouterr().out == ""
+    torch.testing.assert_close(torch.random.get_rng_state(), random)
+
+
+def test_data_that_cannot_be_learned_from(panel_of: Callable[..., Panel], config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not fit"):
+        train_checkpoint(panel_of(days=4), out=tmp_path / "x", config=config, progress=False)
+
+    panel = panel_of()
+    blank = panel.data.copy(deep=True)
+    blank["imputed"][:] = True
+    with pytest.raises(DataError, match="train part of 'tiny' holds no measured traffic flow"):
+        train_checkpoint(Panel(panel.card, blank), out=tmp_path / "x", config=config, progress=False)
+
+    with pytest.raises(UsageError, match="no channel 'speed'"):
+        train_checkpoint(panel, "speed", out=tmp_path / "x", config=config, progress=False)
+    assert list(tmp_path.iterdir()) == []
