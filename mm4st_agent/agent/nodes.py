@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveM
 from langchain_core.messages.tool import ToolCall
 from langgraph.runtime import Runtime
 
+import prompts
 from mm4st_agent.agent import claims, ledger
 from mm4st_agent.agent.chat import AgentContext
 from mm4st_agent.agent.run_events import ToolFinished, ToolStarted
@@ -47,9 +48,7 @@ def after_plan(state: AgentState) -> Literal["act", "repair", "verify"]:
     reply = _last_reply(state)
     if reply.tool_calls:
         return "act"
-    if reply.invalid_tool_calls or not reply.text.strip():
-        return "repair"
-    return "verify"
+    return "repair" if _faults(reply) else "verify"
 
 
 def repair(state: AgentState) -> dict[str, Any]:
@@ -60,8 +59,7 @@ def repair(state: AgentState) -> dict[str, Any]:
             f"The chat model sent {MAX_REPAIRS + 1} messages that could not be read.",
             "Ask again, or choose another chat model.",
         )
-    faults = [f"the arguments of {call['name']!r} were not valid JSON" for call in reply.invalid_tool_calls]
-    text = f"Your last message could not be used: {'; '.join(faults) or 'it was empty'}. Send it again, corrected."
+    text = prompts.load("repair").render(faults=_faults(reply))
     return {
         "messages": [RemoveMessage(id=reply.id or ""), HumanMessage(text)],
         "repairs": state["repairs"] + 1,
@@ -106,6 +104,18 @@ def verify(state: AgentState) -> dict[str, Any]:
     """Check every claim of the answer against the ledger, and mark what nothing supports."""
     checked = claims.check(_last_reply(state).text.strip(), state["ledger"])
     return {"text": checked.text, "claims": checked.claims}
+
+
+def _faults(reply: AIMessage) -> list[str]:
+    """Why a message without tool calls is no answer either; empty when it is one."""
+    faults = [f"the arguments of {call['name']!r} were not valid JSON" for call in reply.invalid_tool_calls]
+    if reply.response_metadata.get("finish_reason") == "length":
+        faults.append("it was cut off because it was too long")
+    elif reply.response_metadata.get("finish_reason") == "tool_calls":
+        faults.append("it held a tool call that could not be read")
+    elif not faults and not reply.text.strip():
+        faults.append("it was empty")
+    return faults
 
 
 def _last_reply(state: AgentState) -> AIMessage:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from mm4st_agent.forecaster.config import MEDIAN, QUANTILES, NumericConfig
-from mm4st_agent.forecaster.inputs import CHANNELS, HARMONICS, Batch, Inputs, Preparation
+from mm4st_agent.forecaster.inputs import CHANNELS, HARMONICS, LEVEL_DAYS, Batch, Inputs, Preparation
 from mm4st_agent.forecaster.slots import DAY_TYPES
 
 _PREDICTED_WINDOWS = 128
@@ -32,7 +32,7 @@ class NumericBranch(nn.Module):
         c, nodes = config, len(eigenvectors)
         self.eigenvectors: torch.Tensor
         self.register_buffer("eigenvectors", eigenvectors)
-        self.series = nn.Linear(len(CHANNELS) * c.history + c.horizon, c.hidden)
+        self.series = nn.Linear(len(CHANNELS) * c.history + c.horizon + len(LEVEL_DAYS), c.hidden)
         self.identity = nn.Embedding(nodes, c.identity)
         self.place = nn.Linear(c.eigenvectors, 16)
         self.time_of_day = nn.Linear(2 * HARMONICS, 16)
@@ -54,7 +54,7 @@ class NumericBranch(nn.Module):
         """Scaled quantiles `(B, horizon, N, 5)`, increasing along the last axis."""
         windows, _, nodes, _ = batch.history.shape
         past = batch.history.permute(0, 2, 3, 1).flatten(2)
-        series = functional.gelu(self.series(torch.cat([past, batch.profile.transpose(1, 2)], dim=-1)))
+        series = functional.gelu(self.series(torch.cat([past, batch.profile.transpose(1, 2), batch.level], dim=-1)))
         node = torch.cat([self.identity.weight, self.place(self.eigenvectors)], dim=-1)
         moment = torch.cat([self.time_of_day(batch.time_of_day), self.day_type(batch.day_type)], dim=-1)
         z = self.mix(

@@ -138,13 +138,14 @@ class TrainedForecaster:
 
     def _fan(self, panel: Panel, observed: Array) -> Array:
         """`(H, N, 5)` calibrated quantiles of the steps that follow."""
+        from mm4st_agent.forecaster.inputs import steps_read
         from mm4st_agent.forecaster.numeric import quantiles_at
 
         checkpoint, shape = self.checkpoint, self.card.network
-        recent = observed[-shape.history :]
-        times = extended(panel.times[-shape.history :], shape.horizon)
+        recent = observed[-steps_read(shape.history, panel.step_s) :]
+        times = extended(panel.times[-len(recent) :], shape.horizon)
         inputs = checkpoint.preparation.inputs(recent, slots_of(times, panel.step_s, panel.card.holidays))
-        raw = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, np.array([shape.history]))
+        raw = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, np.array([len(recent)]))
         fan: Array = self.card.calibration.apply(raw)[0]
         return fan
 

@@ -48,19 +48,23 @@ def slots_of(times: pd.DatetimeIndex, step_s: int, holidays: str | None = None) 
         holidays: "US" marks federal holidays; None marks none.
     """
     wall = times.tz_localize(None)
-    per_day = -(-_DAY_S // min(step_s, _DAY_S))
     seconds = wall.hour * 3600 + wall.minute * 60 + wall.second
     weekday = np.asarray(wall.day_of_week, dtype=np.int64)
     days = wall.normalize()
     free = np.isin(days.to_numpy(), _holidays(days, holidays))
     epoch = pd.Timestamp("1970-01-05")  # a Monday
     return Slots(
-        per_day=per_day,
+        per_day=slots_a_day(step_s),
         of_day=np.asarray(seconds, dtype=np.int64) // min(step_s, _DAY_S),
         weekday=weekday,
         day_type=np.where(free, HOLIDAY, weekday),
         week=np.asarray((days - epoch).days, dtype=np.int64) // 7,
     )
+
+
+def slots_a_day(step_s: int) -> int:
+    """How many slots a day has at this step; one where a step is a day or longer."""
+    return -(-_DAY_S // min(step_s, _DAY_S))
 
 
 def extended(times: pd.DatetimeIndex, steps: int) -> pd.DatetimeIndex:

@@ -150,6 +150,16 @@ def test_unreadable_calls_are_repaired(run: Run) -> None:
     assert not any(getattr(m, "invalid_tool_calls", None) for m in model.heard[1])
 
 
+@pytest.mark.parametrize(("reason", "fault"), [("length", "cut off"), ("tool_calls", "could not be read")])
+def test_a_cut_message_is_no_answer(run: Run, reason: str, fault: str) -> None:
+    cut = AIMessage('<tool_call>{"name": "cou', response_metadata={"finish_reason": reason})
+
+    _, state, model = run(cut, AIMessage("Nothing to report."))
+
+    assert state["text"] == "Nothing to report."
+    assert fault in model.heard[1][-1].text
+
+
 def test_repair_ends(run: Run) -> None:
     with pytest.raises(AgentError, match="3 messages that could not be read"):
         run(AIMessage(""))

@@ -48,6 +48,7 @@ def test_without_any_reading_the_profile_stands_in(panel: Panel) -> None:
         torch.tensor([len(observed)]), SHAPE.history, SHAPE.horizon
     )
     assert not last.history.any()
+    assert last.level.any()  # what the week before says is still there
     with torch.no_grad():
         torch.testing.assert_close(network._base(last), last.profile)
 

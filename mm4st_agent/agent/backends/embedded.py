@@ -73,6 +73,8 @@ class EmbeddedChatModel(BaseChatModel):
         if language is not None:
             return _say("other_language", turn, language=language)
         intent = self.intents.match(_plain(turn))
+        if intent in ("status", "events") and _span(turn).minutes is not None:
+            intent = "forecast"  # what lies ahead of the clock can only be forecast
         return _PLANS[intent](turn)
 
 
@@ -106,7 +108,9 @@ def _find_place(turn: Turn) -> dict[str, Any] | list[Step] | str:
         m for m in matches if m["score"] >= SURE and m["score"] >= matches[0]["score"] - CLOSE
     ]
     if len(best) == 1:
-        return {**best[0], "evidence": found.evidence}
+        place = best[0]
+        told = place["description"]
+        return {**place, "label": place["id"] if told == place["id"] else f"{place['id']} ({told})"}
     if best:
         return _say("which_place", turn, matches=best, evidence=found.evidence)
     return _say("unknown_place", turn, query=found.args["query"], matches=matches, evidence=found.evidence)
@@ -142,10 +146,17 @@ def _forecast(turn: Turn) -> list[Step] | str:
         forecast = _result(turn, "forecast")
         if forecast.error is not None:
             return _say("error", turn, error=forecast.error)
-        moment = span.moment.isoformat(timespec="minutes") if span.moment else None
-        return _write("forecast", turn, place, forecast=forecast, moment=moment)
+        return _write("forecast", turn, place, forecast=forecast, asked_step=_step_at(forecast, span.moment))
 
     return _at_place(turn, steps, write)
+
+
+def _step_at(forecast: Result, moment: datetime | None) -> dict[str, Any] | None:
+    """The step that holds a single point in time that was asked for."""
+    if moment is None:
+        return None
+    steps: list[dict[str, Any]] = forecast.reply["steps"]
+    return next((s for s in reversed(steps) if datetime.fromisoformat(s["time"]) <= moment), None)
 
 
 def _status(turn: Turn) -> list[Step] | str:

@@ -130,20 +130,23 @@ def _date(words: str, base: datetime) -> date:
 
 
 _SYNONYMS = {
-    "speed": ("fast", "slow", "quick", "mph", "km/h", "jam", "congested", "congestion"),
-    "flow": ("traffic", "vehicles", "cars", "volume", "busy", "carry", "many"),
+    "speed": ("fast", "faster", "slow", "slower", "quick", "mph", "km/h", "jam", "jammed", "congested", "congestion"),
+    "flow": ("vehicles", "cars", "volume", "busy", "busier", "carry", "many"),
     "occupancy": ("occupied", "density"),
 }
+_GENERAL = frozenset({"traffic", "level", "mean"})
+"""Words of a channel's title that do not tell it from the others."""
 
 
 def channel(question: str, channels: Sequence[dict[str, str]]) -> str | None:
-    """The channel that a question names by its name, title or a synonym; None leaves the main one."""
+    """The channel that a question names, by its name or title, else by a synonym; None leaves the main one."""
     words = set(re.findall(r"[\w./]+", question.casefold()))
-    for exact in (True, False):
-        for item in channels:
-            own = {item["name"].casefold(), *item["title"].casefold().split()} - {"traffic", "level", "mean"}
-            if words & (own if exact else set(_SYNONYMS.get(item["name"], ()))):
-                return item["name"]
+    titles = {c["name"]: {c["name"].casefold(), *c["title"].casefold().split()} - _GENERAL for c in channels}
+    synonyms = {c["name"]: set(_SYNONYMS.get(c["name"], ())) for c in channels}
+    for vocabulary in (titles, synonyms):
+        for name, known in vocabulary.items():
+            if words & known:
+                return name
     return None
 
 

@@ -101,8 +101,9 @@ CHANNELS = [
 @pytest.mark.parametrize(
     ("question", "channel"),
     [
-        ("How much traffic?", "flow"),
-        ("How fast will it be?", "speed"),
+        ("How much traffic will it carry?", "flow"),
+        ("How much traffic?", None),
+        ("How fast will traffic be?", "speed"),
         ("the speed of traffic", "speed"),
         ("What is expected?", None),
     ],

@@ -1,0 +1,174 @@
+"""Questions from end to end on the embedded chat model: real data, real index, real checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mm4st_agent.agent.answer import Answer
+from mm4st_agent.data.events import Event
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.registry import Registry
+from mm4st_agent.demo_city.panel import demo_panel
+from mm4st_agent.errors import UsageError
+from mm4st_agent.runtime import Runtime
+from mm4st_agent.settings import load_settings
+
+ORANGE = "How much traffic will station 1205330 carry over the next hour, and why?"
+DEMO = "How much traffic will Old Town southbound carry over the next hour, and why?"
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    return Runtime(load_settings(home=tmp_path_factory.mktemp("home")))
+
+
+def _ask(runtime: Runtime, question: str, **options: Any) -> Answer:
+    return asyncio.run(runtime.ask(question, **options))
+
+
+def _evidence(answer: Answer, tool: str) -> Any:
+    return next(entry for entry in answer.evidence if entry.tool == tool)
+
+
+def test_the_main_question_on_real_roads(runtime: Runtime, real_data: Path) -> None:
+    answer = _ask(runtime, ORANGE, dataset="pems-orange", as_of="2022-01-25T07:30")
+
+    forecast = _evidence(answer, "forecast")
+    values = {path: value.value for path, value in forecast.values.items()}
+    assert values["node"] == "1205330"
+    assert values["minutes"] == 60
+    assert (values["covers_from"], values["covers_until"]) == ("2022-01-25T07:30-08:00", "2022-01-25T08:30-08:00")
+    assert values["total.low"] < values["total.median"] < values["total.high"]
+    with np.load(real_data / "pems_orange" / "orange_traffic.npz") as arrays:
+        start = int(np.flatnonzero(arrays["timestamps"] == np.datetime64("2022-01-25T07:30"))[0])
+        truth = arrays["flow"][start : start + 12, list(arrays["station_id"]).index(1205330)].sum()
+    assert abs(values["total.median"] - truth) < 0.1 * truth
+    assert f"{values['total.median']:,.0f} vehicles" in answer.answer
+    assert f"{values['total.baseline']:,.0f} vehicles" in answer.answer
+    assert "of the usual" in answer.answer
+    assert '"I5 N - Sr57: 1182-Trfc Collision-No Inj"' in answer.answer
+    assert {c.status for c in answer.claims} == {"verified"}
+    assert all(claim.evidence for claim in answer.claims)
+    as_of = pd.Timestamp("2022-01-25T07:30", tz="US/Pacific")
+    assert any("CHP incident" in citation.source for citation in answer.citations)
+    assert all(c.published_at is None or c.published_at <= as_of for c in answer.citations)
+    assert [Path(figure.path).read_bytes()[:4] for figure in answer.figures] == [b"\x89PNG"]
+    assert answer.chat_model == "embedded"
+    assert json.dumps(answer.to_json(), allow_nan=False)
+
+
+def test_the_demo_says_that_it_is_synthetic(runtime: Runtime) -> None:
+    answer = _ask(runtime, DEMO)
+
+    assert answer.dataset == "demo"
+    assert answer.as_of == "2025-09-25T07:40+01:00"
+    assert "D22" in answer.answer
+    assert "A lorry broke down at Old Town southbound" in answer.answer
+    assert any("synthetic" in warning for warning in answer.warnings)
+    assert {c.status for c in answer.claims} == {"verified"}
+    assert answer.figures
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("How much traffic will station D99 carry next hour?", 'no station called "D99"'),
+        ("How much traffic will D05 carry in the next 5 hours?", "at most 1 hour"),
+        ("How much traffic will D05 carry tomorrow at 9 am?", "at most 1 hour"),
+        ("Wie viel Verkehr wird an Station D05 in der nächsten Stunde sein?", "only read English"),
+        ("Who won the election?", "outside of what I know"),
+        ("How busy will Harbour Bridge be in half an hour?", "Which station do you mean?"),
+        ("What will happen next hour?", "Which station do you mean?"),
+        ("hello", "Hello!"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_a_sentence(runtime: Runtime, question: str, said: str) -> None:
+    answer = _ask(runtime, question)
+
+    assert said in answer.answer
+    assert not answer.figures
+    assert not [claim for claim in answer.claims if claim.status == "unsupported"]
+
+
+@pytest.mark.parametrize(
+    ("question", "tools", "said"),
+    [
+        ("Is Old Town southbound busier than usual right now?", {"query_series", "render_series"}, "of the usual"),
+        ("Were there incidents near Old Town southbound today?", {"retrieve_context"}, "A lorry broke down"),
+        ("What data do you have?", {"describe_dataset"}, "24 stations"),
+        ("Which stations are at the Harbour Bridge?", {"find_places"}, "D12"),
+        ("What is a capacity drop?", {"retrieve_context"}, "Source:"),
+        ("How fast will traffic be at D05 in 30 minutes?", {"forecast"}, "km/h"),
+    ],
+)
+def test_each_kind_of_question_uses_its_tools(runtime: Runtime, question: str, tools: set[str], said: str) -> None:
+    answer = _ask(runtime, question)
+
+    assert tools <= {entry.tool for entry in answer.evidence}
+    assert said in answer.answer
+    assert not [claim for claim in answer.claims if claim.status == "unsupported"]
+
+
+def test_a_thread_remembers_the_place(runtime: Runtime) -> None:
+    first = _ask(runtime, "How much traffic will D05 carry in the next hour?")
+    second = _ask(runtime, "And how fast will it be in 30 minutes?", thread=first.thread)
+
+    assert _evidence(second, "forecast").args["node"] == "D05"
+    assert second.thread == first.thread
+    assert not {e.id for e in first.evidence} & {e.id for e in second.evidence}
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "message"),
+    [
+        ("  ", {}, "The question is empty"),
+        ("x" * 5000, {}, "5000 characters"),
+        ("hello", {"dataset": "nowhere"}, "no data set 'nowhere'"),
+        ("hello", {"as_of": "2031-01-01"}, "outside the data of 'demo'.*2025-09-01T00:05 to 2025-09-29T00:00"),
+        ("hello", {"as_of": "soon"}, "'soon' is not a point in time.*2022-01-25T07:30"),
+    ],
+)
+def test_bad_input_is_refused(runtime: Runtime, question: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        _ask(runtime, question, **options)
+
+
+def _with_another_future(panel: Panel, now: pd.Timestamp) -> Panel:
+    """The same past; every later reading, event and end of an event is another."""
+    later = panel.times + panel.step > now
+    data = panel.data.copy(deep=True)
+    for channel in panel.card.channels:
+        data[channel.name].values[later] = 9999.0
+    data["imputed"].values[later] = True
+    events = []
+    for event in panel.events:
+        if event.published_at > now:
+            continue
+        ended = event.end is not None and event.end <= now
+        events.append(event if ended else dataclasses.replace(event, end=now + pd.Timedelta(days=3)))
+    start = now + pd.Timedelta(minutes=1)
+    events.append(Event("false", "Everything at Old Town southbound is closed.", start, None, start, "x", "D22"))
+    return dataclasses.replace(panel, data=data, events=tuple(events))
+
+
+def test_nothing_after_the_clock_changes_an_answer(tmp_path: Path) -> None:
+    """A clock that cannot leak: other data after `as_of`, the same answer to the last digit."""
+    panel = demo_panel()
+    now = pd.Timestamp("2025-09-25T07:40", tz=panel.zone)
+    answers = []
+    for name, seen in (("true", panel), ("other", _with_another_future(panel, now))):
+        runtime = Runtime(load_settings(home=tmp_path / name))
+        runtime.__dict__["registry"] = Registry(None, tmp_path / "none", {"demo": lambda seen=seen: seen})
+        answer = _ask(runtime, DEMO, as_of="2025-09-25T07:40")
+        tools = [e.model_dump(exclude={"seconds"}) for e in answer.evidence]
+        answers.append((answer.answer, tools, answer.citations, [f.image_id for f in answer.figures]))
+
+    assert answers[0] == answers[1]

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mm4st_agent.data.card import Channel
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.registry import Registry
+from mm4st_agent.demo_city.panel import demo_panel
+from mm4st_agent.errors import ToolError
+from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for, shipped_checkpoints
+from mm4st_agent.imaging.store import ImageStore
+from mm4st_agent.knowledge.index import KnowledgeIndex
+from tools.context import ToolContext
+from tools.forecast import FORECAST, ForecastOut
+
+AS_OF = "2025-09-26T07:30"
+
+
+@pytest.fixture(scope="module")
+def demo() -> Panel:
+    return demo_panel()
+
+
+@pytest.fixture
+def context(demo: Panel, tmp_path: Path) -> Callable[..., ToolContext]:
+    def make(as_of: str | None = AS_OF, *, shipped: bool = True, data_dir: Path | None = None) -> ToolContext:
+        folders = [tmp_path / "checkpoints", *([shipped_checkpoints()] if shipped else [])]
+
+        def choose(panel: Panel, channel: Channel) -> Forecaster:
+            return forecaster_for(panel, channel, folders)
+
+        registry = Registry(data_dir, tmp_path / "data", {"demo": lambda: demo})
+        return ToolContext(
+            registry, ImageStore(tmp_path / "images"), KnowledgeIndex(tmp_path / "knowledge"), choose, as_of
+        )
+
+    return make
+
+
+def run(context: ToolContext, **args: object) -> ForecastOut:
+    return FORECAST.run(args, context)
+
+
+def test_the_next_hour(context: Callable[..., ToolContext]) -> None:
+    ctx = context()
+
+    reply = run(ctx, dataset="demo", node="D05")
+
+    assert [step.time.strftime("%H:%M") for step in reply.steps] == [
+        f"{7 + m // 60:02}:{m % 60:02}" for m in range(30, 90, 5)
+    ]
+    assert reply.covers_from.isoformat() == "2025-09-26T07:30:00+01:00"
+    assert reply.covers_until.isoformat() == "2025-09-26T08:30:00+01:00"
+    assert reply.as_of == reply.covers_from
+    for step in reply.steps:
+        assert step.low <= step.median <= step.high  # type: ignore[operator]
+    assert reply.peak in reply.steps
+    assert reply.peak.median == max(step.median or 0 for step in reply.steps)
+    assert (reply.total.aggregation, reply.total.unit) == ("sum", "vehicles")
+    assert reply.total.median == pytest.approx(sum(step.median or 0 for step in reply.steps), rel=1e-3)
+    assert reply.total.baseline == pytest.approx(sum(step.baseline or 0 for step in reply.steps), rel=1e-3)
+    assert not reply.in_sample
+    assert reply.trained_until is not None
+    assert reply.trained_until < reply.as_of
+
+
+def test_numbers_carry_their_units(context: Callable[..., ToolContext]) -> None:
+    values = run(context(), dataset="demo", node="D05").quantities()
+
+    assert values["steps[0].median"].unit == values["peak.low"].unit == "vehicles/5 min"
+    assert values["total.median"].unit == "vehicles"
+    assert values["backtest.mae"].unit == "vehicles/5 min"
+    assert values["backtest.coverage80"].unit == values["change"].unit == values["interval"].unit == "%"
+    assert values["minutes"].unit == "min"
+    assert values["node"].value == "D05"
+    assert values["covers_from"].unit == "time"
+
+
+def test_the_change_is_against_the_span_before(context: Callable[..., ToolContext], demo: Panel) -> None:
+    reply = run(context(), dataset="demo", node="D05", minutes=30)
+
+    before = demo.until(AS_OF).observed("flow")[-6:, demo.position("D05")]
+    assert reply.previous_mean == pytest.approx(float(np.nanmean(before)), rel=1e-4)
+    assert reply.forecast_mean == pytest.approx(float(np.mean([step.median or 0 for step in reply.steps])), rel=1e-3)
+    assert reply.change == pytest.approx(100 * (reply.forecast_mean / reply.previous_mean - 1), rel=1e-2)  # type: ignore[operator]
+
+
+def test_the_picture_is_kept_and_says_synthetic(context: Callable[..., ToolContext]) -> None:
+    ctx = context()
+
+    reply = run(ctx, dataset="demo", node="D05")
+
+    assert ctx.images.get(reply.figure.image_id).startswith(b"\x89PNG")
+    assert "D05" in reply.figure.title
+    assert "ynthetic" in reply.figure.alt
+    assert reply.synthetic
+    assert any("synthetic" in warning for warning in reply.warnings)
+
+
+def test_a_mean_channel_has_a_mean(context: Callable[..., ToolContext]) -> None:
+    reply = run(context(), dataset="demo", node="D05", channel="speed", minutes=15)
+
+    assert (reply.total.aggregation, reply.total.unit, reply.unit) == ("mean", "km/h", "km/h")
+    assert (
+        min(s.median or 0 for s in reply.steps) <= (reply.total.median or 0) <= max(s.median or 0 for s in reply.steps)
+    )
+
+
+def test_minutes_become_whole_steps(context: Callable[..., ToolContext]) -> None:
+    reply = run(context(), dataset="demo", node="D05", minutes=7)
+
+    assert (len(reply.steps), reply.minutes) == (2, 10)
+    assert any("covers 10 minutes" in warning for warning in reply.warnings)
+
+
+def test_without_a_checkpoint_a_baseline_answers(context: Callable[..., ToolContext]) -> None:
+    reply = run(context(shipped=False), dataset="demo", node="D05")
+
+    assert reply.model in ("last_value", "same_slot_last_week", "slot_mean")
+    assert reply.trained_until is None
+    assert any("mm4st train --dataset demo --channel flow" in warning for warning in reply.warnings)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"node": "D99"}, "no station 'D99'"),
+        ({"node": "D05", "minutes": 600}, r"120 steps \(10 hours\) is out of range.*at most 1 hour"),
+        ({"node": "D05", "minutes": 0}, "greater than or equal to 1"),
+        ({"node": "D05", "channel": "rain"}, "no channel 'rain'"),
+        ({"node": "D05", "horizon": 3}, "Extra inputs"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(
+    context: Callable[..., ToolContext], args: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ToolError, match=said):
+        run(context(), dataset="demo", **args)
+
+
+def test_too_early_a_clock(context: Callable[..., ToolContext]) -> None:
+    with pytest.raises(ToolError, match=r"needs 12.*from 2025-09-01T01:00 on"):
+        run(context("2025-09-01T00:30"), dataset="demo", node="D05")
+
+
+def test_a_station_that_nobody_measured(context: Callable[..., ToolContext], real_data: Path) -> None:
+    ctx = context("2022-01-25T07:30", data_dir=real_data)
+
+    with pytest.raises(ToolError, match="Station 1205364 of 'pems-orange' has no measured traffic flow"):
+        run(ctx, dataset="pems-orange", node="1205364")
+
+
+def test_the_main_question(context: Callable[..., ToolContext], real_data: Path) -> None:
+    reply = run(context("2022-01-25T07:30", data_dir=real_data), dataset="pems-orange", node="1205330")
+
+    assert (reply.total.unit, reply.model, reply.in_sample) == ("vehicles", "st-vlm-numeric", False)
+    assert reply.covers_until.isoformat() == "2022-01-25T08:30:00-08:00"
+    assert 3000 < (reply.total.median or 0) < 7000
+    assert all(math.isfinite(step.low or math.nan) for step in reply.steps)
+
+
+def test_importing_the_tool_loads_nothing_heavy() -> None:
+    code = "import sys, tools.forecast; print([m for m in ('torch', 'lightning', 'matplotlib') if m in sys.modules])"
+
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert found.stdout.strip() == "[]"
