@@ -21,11 +21,11 @@ from mm4st_agent.agent.answer import Answer, AnswerFigure, Citation
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.run_events import Answered, RunEvent, ToolFinished, ToolStarted
 from mm4st_agent.errors import MM4STError, UsageError
+from mm4st_agent.settings import ChatModelName  # Gradio reads the annotations of its handlers
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
     from mm4st_agent.runtime import Runtime
-    from mm4st_agent.settings import ChatModelName
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,9 @@ main.contain { max-width: 1280px; margin: 0 auto; }
 .synthetic, .warnings { color: var(--warn); }
 .unsupported { color: var(--bad); }
 .warnings { border-left: 4px solid; padding-left: .75em; margin: .75em 0; }
-.sources blockquote, .sources blockquote p { margin: .25em 0; font-style: normal; }
+#chat .sources { margin: .75em 0; }
+#chat .sources :is(blockquote, p) { margin: .25em 0 !important; font-style: normal; }
+#chat .sources blockquote { padding: .1em .75em; }
 cite { display: block; font-style: normal; }
 #chat .top-panel { display: none; }
 #chat .placeholder { padding: 1rem; }
@@ -213,11 +215,12 @@ def _plain(text: str) -> str:
 
 def build(runtime: Runtime) -> gr.Blocks:
     """The page and its events; nothing is served yet."""
+    running: dict[str | None, asyncio.Task[None]] = {}  # by browser session
 
     def controls(*, busy: bool) -> dict[Any, Any]:
         """What can be pressed: while an answer is under way, only the stop button."""
         return {
-            box: gr.Textbox("", submit_btn=False, stop_btn=True)
+            box: gr.Textbox("", submit_btn=False, stop_btn="Stop")
             if busy
             else gr.Textbox(submit_btn=True, stop_btn=False),
             dataset: gr.Dropdown(interactive=not busy),
@@ -225,14 +228,20 @@ def build(runtime: Runtime) -> gr.Blocks:
         }
 
     async def answer(
-        question: str, said: list[Message], thread_id: str | None, name: str, clock: str, model: ChatModelName
+        question: str,
+        said: list[Message],
+        thread_id: str | None,
+        name: str,
+        clock: str,
+        model: ChatModelName,
+        request: gr.Request,
     ) -> AsyncIterator[dict[Any, Any]]:
         events: asyncio.Queue[RunEvent | None] = asyncio.Queue()
         stream = runtime.stream(question, dataset=name, as_of=clock.strip() or None, chat_model=model, thread=thread_id)
-        task = asyncio.create_task(_pump(stream, events))
+        task = running[request.session_hash] = asyncio.create_task(_pump(stream, events))
         said = [*said, {"role": "user", "content": question}] if question.strip() else said
         try:
-            yield {window: waiting(said), chat: said, run: task, **controls(busy=True)}
+            yield {window: waiting(said), chat: said, **controls(busy=True)}
             while (event := await events.get()) is not None:
                 said = shown(said, event)
                 if isinstance(event, Answered):
@@ -247,9 +256,11 @@ def build(runtime: Runtime) -> gr.Blocks:
             yield {window: said, chat: said, **controls(busy=False)}
         finally:
             task.cancel()
+            del running[request.session_hash]
 
-    async def stop(task: asyncio.Task[None]) -> None:
-        task.cancel()
+    async def stop(request: gr.Request) -> None:
+        if task := running.get(request.session_hash):
+            task.cancel()
 
     def start(name: str) -> dict[Any, Any]:
         """A new conversation about a data set."""
@@ -259,8 +270,8 @@ def build(runtime: Runtime) -> gr.Blocks:
         except MM4STError as err:
             return {**fresh, window: [failed(err)]}
         examples: list[Any] = [{"text": text} for text in example_questions(panel)]
-        since = f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M}; empty is the end of the data."
-        clock = gr.Textbox("", placeholder=f"{panel.end:%Y-%m-%dT%H:%M}", info=since)
+        span = f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M} to {panel.end:%Y-%m-%dT%H:%M}."
+        clock = gr.Textbox("", placeholder=f"{panel.moment(None):%Y-%m-%dT%H:%M}", info=span)
         return {**fresh, as_of: clock, facts: data_facts(panel), window: gr.Chatbot([], examples=examples)}
 
     def choose(example: gr.SelectData) -> str:
@@ -271,11 +282,11 @@ def build(runtime: Runtime) -> gr.Blocks:
     names = [name for name in registry.names() if name == default or registry.available(name)]
     page = gr.Blocks(title="mm4st", fill_height=True, fill_width=True, delete_cache=(3600, 86400))
     with page:
-        chat, thread, run = gr.State([]), gr.State(None), gr.State(None)
+        chat, thread = gr.State([]), gr.State(None)
         with gr.Sidebar(width=320, open=False) as side:
             gr.Markdown(TAGLINE)
             dataset = gr.Dropdown(names, value=default, label="Data set", filterable=False)
-            as_of = gr.Textbox(label="Clock (as of)", max_lines=1)
+            as_of = gr.Textbox(label="Clock", max_lines=1)
             chat_model = gr.Radio(CHAT_MODELS, value=runtime.settings.chat_model, label="Chat model")
             restart = gr.Button("New conversation")
         facts = gr.HTML(elem_id="facts")
@@ -302,12 +313,13 @@ def build(runtime: Runtime) -> gr.Blocks:
         asking: dict[str, Any] = {
             "fn": answer,
             "inputs": [box, chat, thread, dataset, as_of, chat_model],
-            "outputs": [window, chat, thread, run, box, dataset, restart],
+            "outputs": [window, chat, thread, box, dataset, restart],
             **hidden,
         }
         box.submit(**asking)
         window.example_select(choose, None, box, **hidden).then(**asking)
-        box.stop(stop, run, None, **hidden)
+        box.stop(stop, None, None, **hidden)
+        page.unload(stop)
         gr.on([page.load, dataset.input, restart.click], start, dataset, [window, chat, thread, facts, as_of], **hidden)
         page.load(None, None, side, js=OPEN_IF_WIDE, **hidden)
     return page

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from mm4st_agent.data.card import Channel, DataCard
 from mm4st_agent.data.events import Event
@@ -210,6 +209,8 @@ def _demand(rng: np.random.Generator, nodes: pd.DataFrame, peak: Array, holiday:
 
 def _ar(rng: np.random.Generator, shape: tuple[int, ...], memory: float, scale: float) -> Array:
     """First-order autoregressive noise along time, with innovations of `scale`."""
+    from scipy.signal import lfilter  # half a second to import, and only the demo needs it
+
     return np.asarray(lfilter([scale], [1, -memory], rng.standard_normal(shape), axis=0), dtype=np.float64)
 
 

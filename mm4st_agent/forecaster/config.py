@@ -37,7 +37,7 @@ class TrainConfig(BaseModel):
     """Of the time axis: training, validation, test, in this order."""
     batch_windows: int = Field(32, ge=1)
     """Windows a step, each with all nodes."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(1e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     averaging: float = Field(0.995, ge=0, lt=1)
     """Decay of the exponential moving average of the weights, a step; the average is what is kept."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import Split, window_starts
+from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import metrics
 from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, truth_at
 from mm4st_agent.forecaster.calibration import Aggregation, Calibration, Residuals, aggregate, lowest_value
@@ -105,10 +106,19 @@ def evaluate(
         horizon: Steps ahead.
         residuals: Of the baselines, from the validation part.
         trained: Name, raw quantiles and calibration of the trained model.
+
+    Raises:
+        DataError: the test part is too short for a window, or holds no measured reading.
     """
     origins, stride = course.origins(course.split.test, steps, horizon)
     aggregation, lowest = course.channel.aggregation, lowest_value(course.train)
     truth = truth_at(course.observed, origins, horizon)
+    measured = np.isfinite(truth)
+    if not measured.any():
+        raise DataError(
+            f"The test part of {course.panel.name!r} holds no measured {course.channel.label}.",
+            "Use another channel or longer data.",
+        )
     fans: dict[str, Array] = {}
     totals: dict[str, Callable[[int], Array]] = {}
     if trained is not None:
@@ -120,7 +130,6 @@ def evaluate(
         fans[name] = residuals[name].fan(point, lowest)
         totals[name] = _baseline_total(residuals[name], point, aggregation, lowest)
     notes = []
-    measured = np.isfinite(truth)
     left_out = [n for n, fan in fans.items() if np.isfinite(fan[..., MEDIAN])[measured].mean() < 0.5]
     for name in left_out:
         notes.append(

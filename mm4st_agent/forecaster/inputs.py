@@ -13,7 +13,7 @@ from scipy import sparse
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import Scaler
 from mm4st_agent.forecaster.graph import laplacian_eigenvectors, neighbour_mean
-from mm4st_agent.forecaster.seasonal import fit_profile, leave_week_out, profile_at
+from mm4st_agent.forecaster.seasonal import fit_profile, leave_own_out, profile_at
 from mm4st_agent.forecaster.slots import Slots, slots_a_day
 
 CHANNELS = ("value", "measured", "deviation", "neighbours")
@@ -141,10 +141,10 @@ class Preparation:
     def training_profile(
         self, train: NDArray[np.float32], slots: Slots, train_slots: Slots, step_s: int
     ) -> NDArray[np.float32]:
-        """`(T', N)` the profile, with each training step seen as the other weeks give it."""
+        """`(T', N)` the profile, with each training step seen as the others give it."""
         usual = profile_at(self.profile, slots).copy()
-        other_weeks = leave_week_out(train, train_slots, step_s)
-        usual[: len(train)] = np.where(np.isfinite(other_weeks), other_weeks, np.float32(self.scaler.mean))
+        others = leave_own_out(train, train_slots, step_s)
+        usual[: len(train)] = np.where(np.isfinite(others), others, np.float32(self.scaler.mean))
         return usual
 
 
@@ -156,4 +156,5 @@ def _level(deviation: NDArray[np.floating], measured: NDArray[np.bool_], steps: 
     first = np.maximum(np.arange(len(sums)) - steps, 0)
     count = counts - counts[first]
     trust = np.minimum(1, count / (_FULL_TRUST * steps))
-    return ((sums - sums[first]) / np.maximum(count, 1) * trust).astype(np.float32)
+    level: NDArray[np.float32] = ((sums - sums[first]) / np.maximum(count, 1) * trust).astype(np.float32)
+    return level

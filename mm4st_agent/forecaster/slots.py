@@ -23,19 +23,24 @@ class Slots:
         of_day: `(T,)` in 0 .. per_day - 1.
         weekday: `(T,)` Monday 0 .. Sunday 6.
         day_type: `(T,)` as `weekday`, but 7 on a public holiday.
-        week: `(T,)` number of the 7-day block; a slot of the week occurs once in each block.
+        day: `(T,)` number of the local day; Mondays are multiples of 7.
     """
 
     per_day: int
     of_day: NDArray[np.int64]
     weekday: NDArray[np.int64]
     day_type: NDArray[np.int64]
-    week: NDArray[np.int64]
+    day: NDArray[np.int64]
 
     @property
     def of_week(self) -> NDArray[np.int64]:
         """`(T,)` in 0 .. 7 * per_day - 1; 0 starts on Monday at midnight."""
         return self.weekday * self.per_day + self.of_day
+
+    @property
+    def week(self) -> NDArray[np.int64]:
+        """`(T,)` number of the calendar week; a slot of the week occurs once in each."""
+        return self.day // 7
 
 
 def slots_of(times: pd.DatetimeIndex, step_s: int, holidays: str | None = None) -> Slots:
@@ -58,7 +63,7 @@ def slots_of(times: pd.DatetimeIndex, step_s: int, holidays: str | None = None) 
         of_day=np.asarray(seconds, dtype=np.int64) // min(step_s, _DAY_S),
         weekday=weekday,
         day_type=np.where(free, HOLIDAY, weekday),
-        week=np.asarray((days - epoch).days, dtype=np.int64) // 7,
+        day=np.asarray((days - epoch).days, dtype=np.int64),
     )
 
 

@@ -176,8 +176,8 @@ def _fit(
     truth = torch.from_numpy(preparation.scaler.transform(course.observed))
     plain = preparation.inputs(course.observed, course.history.slots)
     train_slots = slots_of(course.panel.times[course.split.train], course.panel.step_s, course.panel.card.holidays)
-    other_weeks = preparation.training_profile(course.train, course.history.slots, train_slots, course.panel.step_s)
-    held_out = preparation.inputs(course.observed, course.history.slots, profile=other_weeks)
+    others = preparation.training_profile(course.train, course.history.slots, train_slots, course.panel.step_s)
+    held_out = preparation.inputs(course.observed, course.history.slots, profile=others)
 
     with _quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)

@@ -12,7 +12,7 @@ import pytest
 import app
 from mm4st_agent.agent.answer import Answer, AnswerFigure, Citation, Claim
 from mm4st_agent.agent.ledger import Evidence, EvidenceValue
-from mm4st_agent.agent.run_events import Answered, ToolFinished, ToolStarted
+from mm4st_agent.agent.run_events import ToolFinished, ToolStarted
 from mm4st_agent.errors import ServerError, UsageError
 from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import load_settings
@@ -183,7 +183,7 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it() -> None:
 
 
 def test_an_unknown_data_set_stops_the_start() -> None:
-    with pytest.raises(UsageError, match="no data set 'dmeo'.*Did you mean 'demo'"):
+    with pytest.raises(UsageError, match=r"no data set 'dmeo'\. Did you mean 'demo'\?"):
         app.build(Runtime(load_settings(dataset="dmeo")))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -35,23 +36,31 @@ EXAMPLE = app.EXAMPLES["demo"][0]
 
 
 class SilentServer:
-    """A chat model server that takes a request and never answers it."""
+    """A chat model server that takes requests and never answers one."""
 
     def __init__(self) -> None:
-        self.asked, self.left = threading.Event(), threading.Event()
+        self._asked, self._left = threading.Semaphore(0), threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
         threading.Thread(target=self._serve, daemon=True).start()
 
+    def was_asked(self) -> bool:
+        return self._asked.acquire(timeout=PATIENCE_S)
+
+    def was_left(self) -> bool:
+        """Whether the request that was taken last is given up."""
+        return self._left.acquire(timeout=PATIENCE_S)
+
     def _serve(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError:
-            return
-        with connection:
-            while connection.recv(65536):
-                self.asked.set()
-        self.left.set()
+        with contextlib.suppress(OSError):  # the listener was closed
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, contextlib.suppress(ConnectionResetError):
+                    connection.recv(1)
+                    self._asked.release()
+                    while connection.recv(65536):
+                        pass
+                self._left.release()
 
     def close(self) -> None:
         self._listener.close()
@@ -223,19 +232,30 @@ def test_stop_cancels_the_answer_and_leaves_others_alone(visits: Visits, silent_
     stuck, other = visits.open(), visits.open()
     stuck.page.get_by_label("vLLM").check()
     stuck.ask(EXAMPLE)
-    assert silent_server.asked.wait(PATIENCE_S), "the chat model server was never asked"
+    assert silent_server.was_asked()
     expect(stuck.page.locator("#chat")).to_contain_text("Thinking")
 
     other.ask(EXAMPLE)
     assert "answered by embedded" in other.answer()
 
-    stuck.page.get_by_test_id("stop-button").click()
+    stuck.page.get_by_role("button", name="Stop").click()
     expect(stuck.page.locator("#chat .sentence")).to_have_text("Stopped.")
-    assert silent_server.left.wait(PATIENCE_S), "the request to the chat model server went on"
+    assert silent_server.was_left()
 
     stuck.page.get_by_label("Embedded").check()
     stuck.ask("How complete are the data?")
     assert "answered by embedded" in stuck.answer()
+
+
+def test_closing_the_page_cancels_the_answer(visits: Visits, silent_server: SilentServer) -> None:
+    visit = visits.open()
+    visit.page.get_by_label("vLLM").check()
+    visit.ask(EXAMPLE)
+    assert silent_server.was_asked()
+
+    visit.page.close()
+
+    assert silent_server.was_left()
 
 
 def test_it_fits_a_phone(visits: Visits) -> None:
@@ -243,10 +263,9 @@ def test_it_fits_a_phone(visits: Visits) -> None:
     visit.page.get_by_role("button", name=EXAMPLE).click()
     visit.answer()
 
-    widths = visit.page.evaluate(
-        "['html', '#chat figure img', '#chat .footer'].map(at => document.querySelector(at).getBoundingClientRect().right)"
-    )
-    assert max(widths) <= 390
+    right_edge = "node => node.getBoundingClientRect().right"
+    for part in ("#chat figure img", "#chat .footer", "#chat .thought-group >> nth=0", "#question"):
+        assert visit.page.locator(part).evaluate(right_edge) <= 390, part
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
     expect(visit.page.locator("#question textarea")).to_be_in_viewport()
 

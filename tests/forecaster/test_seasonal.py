@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.forecaster.seasonal import fit_profile, leave_week_out, profile_at
+from mm4st_agent.forecaster.seasonal import fit_profile, leave_own_out, profile_at
 from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
 
 
@@ -26,10 +26,24 @@ def test_a_training_step_is_seen_as_the_other_weeks_give_it(panel: Panel) -> Non
     changed = observed.copy()
     changed[week] += 500
 
-    before, after = (leave_week_out(values, slots, panel.step_s) for values in (observed, changed))
+    before, after = (leave_own_out(values, slots, panel.step_s) for values in (observed, changed))
 
     np.testing.assert_allclose(before[week], after[week], rtol=1e-4)
     assert (np.abs(before - after)[~week] > 10).mean() > 0.9
+
+
+def test_in_a_short_part_only_the_own_day_is_left_out(panel: Panel) -> None:
+    observed = panel.observed()[: 10 * 48, :4]
+    slots = slots_of(panel.times[: 10 * 48], panel.step_s, "US")
+    day = slots.day == slots.day[100]
+    changed = observed.copy()
+    changed[day] += 500
+
+    before, after = (leave_own_out(values, slots, panel.step_s) for values in (observed, changed))
+
+    assert np.isfinite(before).all()
+    np.testing.assert_allclose(before[day], after[day], rtol=1e-4)
+    assert (before != after)[~day].any()
 
 
 def test_a_holiday_counts_as_a_sunday(panel: Panel) -> None:

@@ -12,6 +12,7 @@ def test_slots_of_a_week_in_local_time() -> None:
 
     assert slots.per_day == 48
     assert slots.of_week.tolist() == [*range(336), *range(336)]
+    assert slots.day.tolist() == [slots.day[0] + step // 48 for step in range(672)]
     assert slots.week.tolist() == [slots.week[0]] * 336 + [slots.week[0] + 1] * 336
 
 

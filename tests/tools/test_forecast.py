@@ -29,7 +29,7 @@ def demo() -> Panel:
 
 
 @pytest.fixture
-def context(demo: Panel, tmp_path: Path) -> Callable[..., ToolContext]:
+def context_at(demo: Panel, tmp_path: Path) -> Callable[..., ToolContext]:
     def make(as_of: str | None = AS_OF, *, shipped: bool = True, data_dir: Path | None = None) -> ToolContext:
         folders = [tmp_path / "checkpoints", *([shipped_checkpoints()] if shipped else [])]
 
@@ -48,8 +48,8 @@ def run(context: ToolContext, **args: object) -> ForecastOut:
     return FORECAST.run(args, context)
 
 
-def test_the_next_hour(context: Callable[..., ToolContext]) -> None:
-    ctx = context()
+def test_the_next_hour(context_at: Callable[..., ToolContext]) -> None:
+    ctx = context_at()
 
     reply = run(ctx, dataset="demo", node="D05")
 
@@ -71,8 +71,8 @@ def test_the_next_hour(context: Callable[..., ToolContext]) -> None:
     assert reply.trained_until < reply.as_of
 
 
-def test_numbers_carry_their_units(context: Callable[..., ToolContext]) -> None:
-    values = run(context(), dataset="demo", node="D05").quantities()
+def test_numbers_carry_their_units(context_at: Callable[..., ToolContext]) -> None:
+    values = run(context_at(), dataset="demo", node="D05").quantities()
 
     assert values["steps[0].median"].unit == values["peak.low"].unit == "vehicles/5 min"
     assert values["total.median"].unit == "vehicles"
@@ -83,8 +83,8 @@ def test_numbers_carry_their_units(context: Callable[..., ToolContext]) -> None:
     assert values["covers_from"].unit == "time"
 
 
-def test_the_change_is_against_the_span_before(context: Callable[..., ToolContext], demo: Panel) -> None:
-    reply = run(context(), dataset="demo", node="D05", minutes=30)
+def test_the_change_is_against_the_span_before(context_at: Callable[..., ToolContext], demo: Panel) -> None:
+    reply = run(context_at(), dataset="demo", node="D05", minutes=30)
 
     before = demo.until(AS_OF).observed("flow")[-6:, demo.position("D05")]
     assert reply.previous_mean == pytest.approx(float(np.nanmean(before)), rel=1e-4)
@@ -92,8 +92,8 @@ def test_the_change_is_against_the_span_before(context: Callable[..., ToolContex
     assert reply.change == pytest.approx(100 * (reply.forecast_mean / reply.previous_mean - 1), rel=1e-2)  # type: ignore[operator]
 
 
-def test_the_picture_is_kept_and_says_synthetic(context: Callable[..., ToolContext]) -> None:
-    ctx = context()
+def test_the_picture_is_kept_and_says_synthetic(context_at: Callable[..., ToolContext]) -> None:
+    ctx = context_at()
 
     reply = run(ctx, dataset="demo", node="D05")
 
@@ -104,8 +104,8 @@ def test_the_picture_is_kept_and_says_synthetic(context: Callable[..., ToolConte
     assert any("synthetic" in warning for warning in reply.warnings)
 
 
-def test_a_mean_channel_has_a_mean(context: Callable[..., ToolContext]) -> None:
-    reply = run(context(), dataset="demo", node="D05", channel="speed", minutes=15)
+def test_a_mean_channel_has_a_mean(context_at: Callable[..., ToolContext]) -> None:
+    reply = run(context_at(), dataset="demo", node="D05", channel="speed", minutes=15)
 
     assert (reply.total.aggregation, reply.total.unit, reply.unit) == ("mean", "km/h", "km/h")
     assert (
@@ -113,15 +113,15 @@ def test_a_mean_channel_has_a_mean(context: Callable[..., ToolContext]) -> None:
     )
 
 
-def test_minutes_become_whole_steps(context: Callable[..., ToolContext]) -> None:
-    reply = run(context(), dataset="demo", node="D05", minutes=7)
+def test_minutes_become_whole_steps(context_at: Callable[..., ToolContext]) -> None:
+    reply = run(context_at(), dataset="demo", node="D05", minutes=7)
 
     assert (len(reply.steps), reply.minutes) == (2, 10)
     assert any("covers 10 minutes" in warning for warning in reply.warnings)
 
 
-def test_without_a_checkpoint_a_baseline_answers(context: Callable[..., ToolContext]) -> None:
-    reply = run(context(shipped=False), dataset="demo", node="D05")
+def test_without_a_checkpoint_a_baseline_answers(context_at: Callable[..., ToolContext]) -> None:
+    reply = run(context_at(shipped=False), dataset="demo", node="D05")
 
     assert reply.model in ("last_value", "same_slot_last_week", "slot_mean")
     assert reply.trained_until is None
@@ -139,26 +139,26 @@ def test_without_a_checkpoint_a_baseline_answers(context: Callable[..., ToolCont
     ],
 )
 def test_bad_arguments_get_one_sentence(
-    context: Callable[..., ToolContext], args: dict[str, object], said: str
+    context_at: Callable[..., ToolContext], args: dict[str, object], said: str
 ) -> None:
     with pytest.raises(ToolError, match=said):
-        run(context(), dataset="demo", **args)
+        run(context_at(), dataset="demo", **args)
 
 
-def test_too_early_a_clock(context: Callable[..., ToolContext]) -> None:
+def test_too_early_a_clock(context_at: Callable[..., ToolContext]) -> None:
     with pytest.raises(ToolError, match=r"needs 12.*from 2025-09-01T01:00 on"):
-        run(context("2025-09-01T00:30"), dataset="demo", node="D05")
+        run(context_at("2025-09-01T00:30"), dataset="demo", node="D05")
 
 
-def test_a_station_that_nobody_measured(context: Callable[..., ToolContext], real_data: Path) -> None:
-    ctx = context("2022-01-25T07:30", data_dir=real_data)
+def test_a_station_that_nobody_measured(context_at: Callable[..., ToolContext], real_data: Path) -> None:
+    ctx = context_at("2022-01-25T07:30", data_dir=real_data)
 
     with pytest.raises(ToolError, match="Station 1205364 of 'pems-orange' has no measured traffic flow"):
         run(ctx, dataset="pems-orange", node="1205364")
 
 
-def test_the_main_question(context: Callable[..., ToolContext], real_data: Path) -> None:
-    reply = run(context("2022-01-25T07:30", data_dir=real_data), dataset="pems-orange", node="1205330")
+def test_the_main_question(context_at: Callable[..., ToolContext], real_data: Path) -> None:
+    reply = run(context_at("2022-01-25T07:30", data_dir=real_data), dataset="pems-orange", node="1205330")
 
     assert (reply.total.unit, reply.model, reply.in_sample) == ("vehicles", "st-vlm-numeric", False)
     assert reply.covers_until.isoformat() == "2022-01-25T08:30:00-08:00"
