@@ -36,8 +36,8 @@ CHAT_MODELS = [("Embedded: no GPU, writes from templates", "embedded"), ("vLLM: 
 
 EXAMPLES = {
     "demo": (
-        "How much traffic will station D05 carry over the next hour, and why?",
-        "How is traffic at Harbour Bridge eastbound now, compared with normal?",
+        "How much traffic will station D22 carry over the next hour, and why?",
+        "How is traffic at Old Town southbound now, compared with normal?",
         "Were there any incidents near D09 in the last 48 hours?",
         "What is a capacity drop?",
     ),
@@ -57,15 +57,19 @@ TAGLINE = "# mm4st\nAsk about spatio-temporal data in plain words. Every number 
 WELCOME = "### What would you like to know?\nEach answer shows its steps, its evidence and its sources."
 
 HEAD = """<meta http-equiv="Content-Security-Policy"
- content="default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; object-src 'none'">"""
-"""Whatever a text contains, the page loads nothing from another host."""
+ content="default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; object-src 'none'">
+<style>
+main.contain { max-width: 1280px; margin: 0; }
+@media (max-width: 600px) { .main.fillable { padding: .5rem !important; } }
+</style>"""
+"""Whatever a text contains, the page loads nothing from another host. The styles are here as Gradio applies
+`css` only inside of `main.contain`."""
 
 OPEN_IF_WIDE = "() => ({ open: window.innerWidth >= 1000, __type__: 'update' })"
 
 CSS = """
 :root { --quiet: #52607a; --warn: #92400e; --bad: #b91c1c; }
 .dark { --quiet: #9fb0c8; --warn: #fcd34d; --bad: #fca5a5; }
-main.contain { max-width: 1280px; margin: 0 auto; }
 #facts, .evidence, .footer, figcaption, cite { color: var(--quiet); font-size: .875rem; }
 #facts strong { color: var(--body-text-color); }
 .synthetic, .unsupported { border: 1px solid; border-radius: 4px; padding: 0 .4em; white-space: nowrap; }
@@ -84,7 +88,6 @@ cite { display: block; font-style: normal; }
 #chat figure { margin: .75em 0; }
 #chat figure img { width: 720px; max-width: 100%; margin: 0; border: 1px solid var(--border-color-primary); }
 @media (max-width: 600px) {
-  .gradio-container .main.fillable { padding: .5rem !important; }
   #facts { padding-left: 1.5rem; }
   #chat .prose { font-size: .95rem; }
 }
@@ -303,7 +306,7 @@ def build(runtime: Runtime) -> gr.Blocks:
             elem_id="question",
             label="Question",
             show_label=False,
-            placeholder="Ask about a place, or about the data",
+            placeholder="Ask about a place or the data",
             lines=1,
             max_lines=6,
             submit_btn=True,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mm4st_agent.data.card import Channel
@@ -13,8 +14,11 @@ from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import Split, split_time
 from mm4st_agent.forecaster.card import Period, Row, TestErrors
 from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, evaluate
-from mm4st_agent.forecaster.forecast import Forecaster
+from mm4st_agent.forecaster.forecast import Forecaster, duration
 from mm4st_agent.forecaster.prediction import BaselineForecaster, TrainedForecaster
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _BASELINE_HISTORY = 12
 """History steps of a window when no network sets them, so that the windows stay the same."""
@@ -114,7 +118,6 @@ def _report(course: Course, errors: TestErrors, notes: tuple[str, ...]) -> Backt
 def print_table(report: BacktestReport) -> None:
     """Print the errors for people, on stdout."""
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
     errors, channel = report.errors, report.channel
@@ -123,12 +126,7 @@ def print_table(report: BacktestReport) -> None:
         f"{report.test.start:%Y-%m-%d %H:%M} .. {report.test.end:%Y-%m-%d %H:%M}",
         highlight=False,
     )
-    table = Table(
-        caption="in 80 %: share of truths inside the 80 % interval; width: of that interval", caption_justify="left"
-    )
-    table.add_column("model", no_wrap=True)
-    for column in ("ahead", "MAE", "RMSE", "MAPE %", "MASE", "in 80 %", "width"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = _table("model", "ahead", "MAE", "RMSE", "MAPE %", "MASE", "in 80 %", "width")
     for horizon in dict.fromkeys(row.horizon for row in errors.rows):
         rows = [row for row in errors.rows if row.horizon == horizon]
         best = min((row.mae for row in rows if row.mae is not None), default=None)
@@ -137,21 +135,33 @@ def print_table(report: BacktestReport) -> None:
         table.add_section()
     console.print(table)
     longest = max(row.steps for row in errors.total)
-    word = "Sum" if channel.aggregation == "sum" else "Mean"
+    word = "sum" if channel.aggregation == "sum" else "mean"
+    span = duration(longest * pd.Timedelta(seconds=report.step_s))
+    console.print(f"The {word} over {span} in {errors.total[0].unit}:", highlight=False)
+    totals = _table("model", "MAE", "in 80 %", "width")
     for total in (row for row in errors.total if row.steps == longest):
-        console.print(
-            f"{word} over {longest} steps, {total.model}: MAE {_number(total.mae)} {total.unit}, "
-            f"{_number(total.coverage80)} % in the 80 % interval of width {_number(total.width80)}",
-            highlight=False,
-        )
+        totals.add_row(total.model, *map(_number, (total.mae, total.coverage80, total.width80)))
+    console.print(totals)
     console.print(
-        f"{errors.windows} windows, {errors.cells} cells. MAPE leaves out truths below {errors.mape_floor:.3g} "
+        f"{errors.windows} windows, {errors.cells} cells. 'in 80 %' is the share of truths inside the 80 % interval, "
+        f"'width' its mean width. MAPE leaves out truths below {errors.mape_floor:.3g} "
         f"{channel.unit}; MASE divides by the training error of repeating the reading of {errors.season_steps} "
         "steps before.",
         highlight=False,
     )
     for note in report.notes:
         console.print(f"Note: {note}", highlight=False, markup=False)
+
+
+def _table(first: str, *numbers: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column(first, no_wrap=True)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def _cells(row: Row, step_s: int) -> tuple[str, ...]:

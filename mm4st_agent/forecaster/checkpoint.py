@@ -54,6 +54,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         save_file(_tensors(checkpoint), fresh / WEIGHTS_FILE)
+        (fresh / WEIGHTS_FILE).chmod(0o644)  # it is made readable to its owner only
         card = json.dumps(checkpoint.card.model_dump(mode="json"), indent=1, allow_nan=False)
         (fresh / CARD_FILE).write_text(card + "\n", encoding="utf-8")
         fresh.chmod(0o755)

@@ -123,8 +123,8 @@ def evaluate(
     totals: dict[str, Callable[[int], Array]] = {}
     if trained is not None:
         name, predict, calibration = trained
-        fan = fans[name] = calibration.apply(predict(origins))
-        totals[name] = lambda h: calibration.total(fan[:, :h], aggregation)
+        fans[name] = calibration.apply(predict(origins))
+        totals[name] = _trained_total(calibration, fans[name], aggregation)
     for name in BASELINES:
         point = FUNCTIONS[name](course.history, origins, horizon)
         fans[name] = residuals[name].fan(point, lowest)
@@ -161,6 +161,10 @@ def evaluate(
         cells=int(np.isfinite(truth).sum()),
         notes=tuple(notes),
     )
+
+
+def _trained_total(calibration: Calibration, fan: Array, aggregation: Aggregation) -> Callable[[int], Array]:
+    return lambda h: calibration.total(fan[:, :h], aggregation)
 
 
 def _baseline_total(

@@ -4,7 +4,7 @@ A slot mean over three weeks is the mean of three readings, one of which a train
 So the profile (1) pools nearby slots, (2) is shrunk towards the mean of all weekdays or all
 weekend days, and (3) leaves the week of a training target out (its day, if the part is short).
 Without (2) and (3) the network learns to trust the profile too much: in the same short run on
-pems-orange flow the test MAE was 23.6 vehicles/5 min, with (3) 23.2, with both 22.9.
+pems-orange flow the validation MAE was 20.5 vehicles/5 min, with (3) 19.3, with both 19.1.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def test_an_example_is_answered_with_steps_picture_and_evidence(visits: Visits) 
     assert len(times) >= 4
     assert all(re.fullmatch(r"E\d+ \(\d+\.\d(ms|s)\)", text) for text in times), times
     steps.filter(has_text="Forecasting").get_by_role("button").first.click()
-    expect(steps.filter(has_text="Forecasting")).to_contain_text('node = "D05"')
+    expect(steps.filter(has_text="Forecasting")).to_contain_text('node = "D22"')
     picture = page.locator("#chat figure img")
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 600

@@ -38,6 +38,18 @@ def test_it_repeats_the_errors_of_the_card(panel: Panel, trained: Path) -> None:
         assert found == pytest.approx(expected, rel=1e-4)
 
 
+def test_totals_agree_between_the_table_and_the_steps(panel: Panel, trained: Path) -> None:
+    errors = run_backtest(panel, panel.channel(), TrainedForecaster(trained)).errors
+
+    for row in errors.total:
+        assert errors.by_step[row.model].total_coverage80[row.steps - 1] == row.coverage80
+    for row in errors.rows:
+        if row.horizon != "all":
+            assert errors.by_step[row.model].mae[row.horizon - 1] == row.mae
+        else:
+            assert errors.by_step[row.model].mae_over(12) == pytest.approx(row.mae, rel=1e-5)
+
+
 def test_imputed_cells_change_no_metric(panel: Panel, trained: Path) -> None:
     forecaster = TrainedForecaster(trained)
 
@@ -103,6 +115,7 @@ def test_the_table_is_for_people(panel: Panel, trained: Path, capsys: pytest.Cap
     assert "traffic flow in vehicles/30 min" in said
     assert said.count(MODEL_NAME) >= 4
     assert "90 min" in said
+    assert "\u2026" not in said  # nothing is cut off at 80 columns
     assert "missing or imputed" in said
 
 
