@@ -274,7 +274,7 @@ def build(runtime: Runtime) -> gr.Blocks:
             return {**fresh, window: [failed(err)]}
         examples: list[Any] = [{"text": text} for text in example_questions(panel)]
         span = f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M} to {panel.end:%Y-%m-%dT%H:%M}."
-        clock = gr.Textbox("", placeholder=f"{panel.moment(None):%Y-%m-%dT%H:%M}", info=span)
+        clock = gr.Textbox("", placeholder=f"{panel.now:%Y-%m-%dT%H:%M}", info=span)
         return {**fresh, as_of: clock, facts: data_facts(panel), window: gr.Chatbot([], examples=examples)}
 
     def choose(example: gr.SelectData) -> str:
@@ -415,9 +415,6 @@ def _free_port(host: str, port: int) -> int:
 def _warm_up(runtime: Runtime) -> None:
     """Load what a first answer needs, while the person still reads the page."""
     try:
-        asyncio.run(runtime.ask("hello", chat_model="embedded"))
-        panel = runtime.registry.open(runtime.settings.dataset)
-        runtime.forecaster(panel, panel.channel())
-        runtime.knowledge.search("hello", panel=panel, limit=1)
+        runtime.warm_up()
     except MM4STError as err:
         log.warning("Not warmed up: %s", err)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -105,13 +106,13 @@ class Runtime:
         as_of: str | None = None,
         chat_model: ChatModelName | None = None,
         thread: str | None = None,
-    ) -> AsyncIterator[RunEvent]:
+    ) -> AsyncGenerator[RunEvent]:
         """Answer one question, telling each step; the last event is `Answered`.
 
         Args:
             question: In plain English.
             dataset: A registered data set; None takes the settings' one.
-            as_of: The clock; without a zone it is local time of the data. None is the data's end.
+            as_of: The clock; without a zone it is local time of the data. None is the data's `now`.
             chat_model: Which chat model answers; there is no fallback to another.
             thread: Goes on with an earlier conversation; None starts a new one.
 
@@ -128,7 +129,8 @@ class Runtime:
 
         started = time.perf_counter()
         question = _checked_question(question)
-        panel = (await asyncio.to_thread(self.registry.open, dataset or self.settings.dataset)).until(as_of)
+        whole = await asyncio.to_thread(self.registry.open, dataset or self.settings.dataset)
+        panel = whole.until(as_of or whole.now)
         clock = panel.end.isoformat(timespec="minutes")
         thread = thread or uuid.uuid4().hex[:12]
         context = AgentContext(
@@ -139,17 +141,19 @@ class Runtime:
         )
         self.settings.home.mkdir(parents=True, exist_ok=True)
         state: Mapping[str, Any] = {}
-        async for event in run_agent(
+        run = run_agent(
             {"question": question, "dataset": panel.name, "as_of": clock},
             context,
             threads=self.settings.home / "threads.sqlite",
             thread=thread,
             recursion_limit=self.settings.recursion_limit,
-        ):
-            if isinstance(event, Finished):
-                state = event.state
-            else:
-                yield event
+        )
+        async with aclosing(run) as events:  # whoever stops listening stops the run
+            async for event in events:
+                if isinstance(event, Finished):
+                    state = event.state
+                else:
+                    yield event
         answer = compose(
             state,
             synthetic=panel.card.title if panel.card.synthetic else None,
@@ -170,6 +174,15 @@ class Runtime:
             if isinstance(event, Answered):
                 return event.answer
         raise AssertionError("a stream ends with an answer or an error")
+
+    def warm_up(self) -> None:
+        """Load what a first answer on the default data set needs; a later answer then takes its own time only."""
+        import mm4st_agent.agent.run  # noqa: F401 - LangGraph takes a second to import
+
+        panel = self.registry.open(self.settings.dataset)
+        known = panel.until(panel.now)
+        self.knowledge.search("warm up", panel=known, limit=1)
+        self.forecaster(panel, panel.channel()).predict(known, known.node_ids[:1], None, 1)
 
     def _chat_model(self, name: ChatModelName) -> ChatModel:
         return self._embedded if name == "embedded" else self._vllm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import cast
@@ -28,7 +28,7 @@ STORED_TYPES = (Evidence, EvidenceValue, Claim, Passage, ImageHandle)
 
 async def run_agent(
     question: AgentInput, context: AgentContext, *, threads: Path, thread: str, recursion_limit: int
-) -> AsyncIterator[ToolStarted | ToolFinished | Finished]:
+) -> AsyncGenerator[ToolStarted | ToolFinished | Finished]:
     """Answer one question in a thread; each step is an event, the last one is `Finished`.
 
     Args:

@@ -174,17 +174,20 @@ class Panel:
         return self.as_of if self.as_of is not None else self.times[-1] + self._delay
 
     @property
+    def now(self) -> pd.Timestamp:
+        """The clock of a question that names none: the card's, or `end`."""
+        return self.end if self.as_of is not None else self.moment(self.card.now)
+
+    @property
     def _delay(self) -> pd.Timedelta:
         return self.step if self.card.time_label == "start" else pd.Timedelta(0)
 
     def moment(self, when: str | datetime | None) -> pd.Timestamp:
-        """Read a point in time; without a zone it is local time of the data, None is the card's `now` or `end`.
+        """Read a point in time; without a zone it is local time of the data, None is `end`.
 
         Raises:
             UsageError: it is not a time, or lies outside the data.
         """
-        if when is None and self.as_of is None:
-            when = self.card.now
         if when is None:
             return self.end
         try:

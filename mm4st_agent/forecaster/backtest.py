@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.data.windows import Split, split_time
+from mm4st_agent.data.windows import split_time
 from mm4st_agent.forecaster.card import Period, Row, TestErrors
 from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, evaluate
 from mm4st_agent.forecaster.forecast import Forecaster, duration
 from mm4st_agent.forecaster.prediction import BaselineForecaster, TrainedForecaster
+from mm4st_agent.forecaster.scoring import parts, score
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -77,25 +77,10 @@ def run_backtest(panel: Panel, channel: Channel, forecaster: Forecaster) -> Back
 
 
 def _trained(panel: Panel, channel: Channel, forecaster: TrainedForecaster) -> BacktestReport:
-    from mm4st_agent.forecaster.numeric import quantiles_at
-
     forecaster.check(panel, channel)
-    card, checkpoint = forecaster.card, forecaster.checkpoint
-    first, second, third = (
-        int(panel.times.searchsorted(part.start)) for part in (card.train, card.validation, card.test)
-    )
-    split = Split(slice(first, second), slice(second, third), slice(third, len(panel.times)))
-    shape = card.network
-    course = Course.of(panel, channel, split, shape.horizon)
-    inputs = checkpoint.preparation.inputs(course.observed, course.history.slots)
-
-    def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
-        return quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)
-
-    residuals = baseline_residuals(course, shape.history, shape.horizon)
-    errors = evaluate(course, shape.history, shape.horizon, residuals, (card.model, predict, card.calibration))
+    course, errors = score(forecaster.checkpoint, panel, parts(forecaster.checkpoint, panel))
     other = f"The model was trained on another version of {panel.name!r}."
-    return _report(course, errors, (other,) if card.data_sha256 != panel.card.sha256 else ())
+    return _report(course, errors, (other,) if forecaster.card.data_sha256 != panel.card.sha256 else ())
 
 
 def _report(course: Course, errors: TestErrors, notes: tuple[str, ...]) -> BacktestReport:

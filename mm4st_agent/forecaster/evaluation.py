@@ -59,10 +59,11 @@ class Course:
     def train(self) -> Array:
         return self.observed[self.split.train]
 
-    def origins(self, part: slice, steps: int, horizon: int) -> tuple[NDArray[np.intp], int]:
+    def origins(self, part: slice, steps: int, horizon: int, most: int | None = None) -> tuple[NDArray[np.intp], int]:
         """Origins of windows of `steps` + `horizon` inside `part`, and the stride that keeps them few enough."""
         origins = window_starts(part, steps, horizon) + steps
-        stride = -(-len(origins) * horizon * self.observed.shape[1] // MAX_CELLS)
+        affordable = MAX_CELLS // (horizon * self.observed.shape[1])
+        stride = -(-len(origins) // min(affordable, most or affordable))
         return origins[::stride], stride
 
     def period(self, part: slice) -> Period:
@@ -94,6 +95,7 @@ def evaluate(
     horizon: int,
     residuals: Mapping[str, Residuals],
     trained: tuple[str, Predict, Calibration] | None,
+    most: int | None = None,
 ) -> TestErrors:
     """Score the baselines and, where there is one, the trained model on the test part.
 
@@ -106,11 +108,12 @@ def evaluate(
         horizon: Steps ahead.
         residuals: Of the baselines, from the validation part.
         trained: Name, raw quantiles and calibration of the trained model.
+        most: Windows, evenly spaced; None takes as many as are affordable.
 
     Raises:
         DataError: the test part is too short for a window, or holds no measured reading.
     """
-    origins, stride = course.origins(course.split.test, steps, horizon)
+    origins, stride = course.origins(course.split.test, steps, horizon, most)
     aggregation, lowest = course.channel.aggregation, lowest_value(course.train)
     truth = truth_at(course.observed, origins, horizon)
     measured = np.isfinite(truth)

@@ -15,7 +15,7 @@ from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, TITLES, History
 from mm4st_agent.forecaster.calibration import aggregate
-from mm4st_agent.forecaster.card import CheckpointCard
+from mm4st_agent.forecaster.card import CheckpointCard, TestErrors
 from mm4st_agent.forecaster.checkpoint import CARD_FILE, Checkpoint, load, read_card
 from mm4st_agent.forecaster.forecast import (
     AggregateForecast,
@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 Array = NDArray[np.float32]
+Record = tuple[TestErrors, str] | None
+"""What was known about earlier forecasts at a moment, and on which of them that rests."""
 
 
 def shipped_checkpoints() -> Path:
@@ -76,6 +78,7 @@ class TrainedForecaster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.card: CheckpointCard = read_card(folder)
+        self._kept: tuple[tuple[str, pd.Timestamp], Record] | None = None
 
     @property
     def name(self) -> str:
@@ -121,8 +124,9 @@ class TrainedForecaster:
     def predict(self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int) -> list[Forecast]:
         """See `Forecaster.predict`.
 
-        Where a baseline had the lower test MAE over as many steps, its values lead: the quantiles are the
-        baseline plus the quantiles of its errors on the validation part, and a warning says so.
+        Where a baseline had the lower MAE over as many steps in the track record up to the panel's end, its
+        values lead: the quantiles are the baseline plus the quantiles of its errors on the validation part,
+        and a warning says so.
         """
         chosen = panel.channel(channel)
         self.check(panel, chosen)
@@ -134,7 +138,17 @@ class TrainedForecaster:
         fan = self._fan(panel, observed)[:horizon]
         history = self._history(panel, observed, horizon)
         points = {name: FUNCTIONS[name](history, np.array([len(observed)]), horizon)[0] for name in BASELINES}
-        return [self._forecast(panel, chosen, node, fan, points, history.times[len(observed) :]) for node in nodes]
+        record = self._record(panel)
+        times = history.times[len(observed) :]
+        return [self._forecast(panel, chosen, node, fan, points, times, record) for node in nodes]
+
+    def _record(self, panel: Panel) -> Record:
+        """The track record at the panel's end, kept for the next forecast from the same moment."""
+        from mm4st_agent.forecaster.scoring import track_record
+
+        if self._kept is None or self._kept[0] != (panel.card.sha256, panel.end):
+            self._kept = ((panel.card.sha256, panel.end), track_record(self.checkpoint, panel))
+        return self._kept[1]
 
     def _fan(self, panel: Panel, observed: Array) -> Array:
         """`(H, N, 5)` calibrated quantiles of the steps that follow."""
@@ -172,10 +186,12 @@ class TrainedForecaster:
         fan: Array,
         points: Mapping[str, Array],
         times: pd.DatetimeIndex,
+        record: Record,
     ) -> Forecast:
         card, position, horizon = self.card, panel.position(node), len(fan)
-        baseline = card.errors.best([n for n in BASELINES if np.isfinite(points[n][:, position]).all()], horizon)
-        leads = card.errors.best([card.model, baseline], horizon)
+        usable = [n for n in BASELINES if np.isfinite(points[n][:, position]).all()] or list(BASELINES)
+        baseline = usable[-1] if record is None else record[0].best(usable, horizon)
+        leads = card.model if record is None else record[0].best([card.model, baseline], horizon)
         calibration, aggregation = card.calibration, channel.aggregation
         if leads == card.model:
             quantiles, band = fan[:, position], calibration.total(fan, aggregation)[position]
@@ -184,7 +200,6 @@ class TrainedForecaster:
             quantiles = residuals.fan(points[baseline], calibration.lowest)[:, position]
             band = residuals.total(points[baseline], aggregation, calibration.lowest)[position]
         low, median, high = band.tolist()
-        errors = card.errors.by_step[leads]
         until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
         point = points[baseline][:, position]
         return Forecast(
@@ -200,25 +215,22 @@ class TrainedForecaster:
             model=leads,
             in_sample=panel.end < until,
             trained_until=until,
-            backtest=BacktestSummary(
-                mae=errors.mae_over(horizon),
-                baseline_mae=card.errors.by_step[baseline].mae_over(horizon),
-                best_baseline=baseline,
-                coverage80=errors.coverage80_over(horizon),
-                total_coverage80=errors.total_coverage80[horizon - 1],
-                where=f"{card.errors.windows} forecasts from {card.test.start:%Y-%m-%d} to {card.test.end:%Y-%m-%d}",
+            backtest=_summary(record, leads, baseline, horizon),
+            warnings=tuple(
+                self._warnings(panel, channel, node, record, baseline if leads == baseline else None, horizon)
             ),
-            warnings=tuple(self._warnings(panel, channel, node, baseline if leads == baseline else None, horizon)),
         )
 
     def _warnings(
-        self, panel: Panel, channel: Channel, node: str, leading_baseline: str | None, horizon: int
+        self, panel: Panel, channel: Channel, node: str, record: Record, leading_baseline: str | None, horizon: int
     ) -> Iterator[str]:
         card, history, position = self.card, self.card.network.history, panel.position(node)
         until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
-        if leading_baseline is not None:
-            theirs = card.errors.by_step[leading_baseline].mae_over(horizon)
-            ours = card.errors.by_step[card.model].mae_over(horizon)
+        if record is None:
+            yield "No forecast that was over by then tells how good the model is at this time."
+        elif leading_baseline is not None:
+            theirs = record[0].by_step[leading_baseline].mae_over(horizon)
+            ours = record[0].by_step[card.model].mae_over(horizon)
             yield (
                 f"Over {duration(horizon * panel.step)}, {TITLES[leading_baseline]} was closer in the backtest than "
                 f"{card.model} (MAE {theirs:.3g} against {ours:.3g} {channel.unit}), so its values are given, "
@@ -240,3 +252,17 @@ class TrainedForecaster:
             yield f"{place} has no measured reading in the last {span}; its usual level and its neighbours stand in."
         elif 2 * measured < history:
             yield f"{place} has only {measured} measured readings of {history} in the last {span}."
+
+
+def _summary(record: Record, leads: str, baseline: str, horizon: int) -> BacktestSummary:
+    if record is None:
+        return BacktestSummary(None, None, baseline, None, None, "no earlier forecasts")
+    errors = record[0].by_step[leads]
+    return BacktestSummary(
+        mae=errors.mae_over(horizon),
+        baseline_mae=record[0].by_step[baseline].mae_over(horizon),
+        best_baseline=baseline,
+        coverage80=errors.coverage80_over(horizon),
+        total_coverage80=errors.total_coverage80[horizon - 1],
+        where=record[1],
+    )

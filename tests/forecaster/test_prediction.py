@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError, UsageError
-from mm4st_agent.forecaster.checkpoint import CARD_FILE
 from mm4st_agent.forecaster.config import MODEL_NAME
 from mm4st_agent.forecaster.prediction import (
     BaselineForecaster,
@@ -158,21 +156,33 @@ def test_another_version_of_the_data_is_said(panel: Panel, forecaster: TrainedFo
     assert any("trained on another version of 'tiny'" in warning for warning in warnings)
 
 
-def test_a_better_baseline_leads_and_says_so(panel: Panel, trained: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(trained, tmp_path / "tiny-flow"))
-    card = json.loads((folder / CARD_FILE).read_text())
-    card["errors"]["by_step"][MODEL_NAME]["mae"] = [99.0] * 12
-    (folder / CARD_FILE).write_text(json.dumps(card))
+def test_a_better_baseline_leads_and_says_so(panel: Panel, forecaster: TrainedForecaster) -> None:
+    week = int(pd.Timedelta(weeks=1) / panel.step)
+    repeated = panel.data.isel(time=np.arange(len(panel.times)) % week).assign_coords(time=panel.data["time"])
+    same_every_week = dataclasses.replace(panel, data=repeated)
 
-    found = TrainedForecaster(folder).predict(panel.until(AS_OF), ["A"], None, 12)[0]
+    found = forecaster.predict(same_every_week.until(AS_OF), ["A"], None, 12)[0]
 
-    assert found.model == found.baseline_name == found.backtest.best_baseline
+    assert found.model == found.baseline_name == found.backtest.best_baseline == "same_slot_last_week"
     np.testing.assert_allclose(found.quantiles[:, 2], found.baseline)
     assert found.total.median == pytest.approx(found.total.baseline)
-    assert found.total.low < found.total.median < found.total.high
-    assert found.backtest.mae == found.backtest.baseline_mae
-    assert "was closer in the backtest than st-vlm-numeric" in found.warnings[0]
-    assert "against 99 vehicles/30 min" in found.warnings[0]
+    assert found.backtest.mae == found.backtest.baseline_mae == 0
+    assert "the same time last week was closer in the backtest than st-vlm-numeric (MAE 0 " in found.warnings[0]
+
+
+def test_the_track_record_ends_before_the_forecast(panel: Panel, forecaster: TrainedForecaster) -> None:
+    card = forecaster.card
+    late, early = panel.until(AS_OF), panel.until(card.test.start)
+
+    after = forecaster.predict(late, ["A"], None, 12)[0].backtest
+    before = forecaster.predict(early, ["A"], None, 12)[0].backtest
+    first = forecaster.predict(panel.until(card.train.end), ["A"], None, 12)[0]
+
+    assert after.where.endswith(f"to {late.times[-1]:%Y-%m-%d %H:%M}")
+    assert after.mae != card.errors.by_step[card.model].mae_over(12)
+    assert before.where.endswith(f"to {early.times[-1]:%Y-%m-%d %H:%M}, which also tuned the model")
+    assert first.backtest.mae is None
+    assert first.warnings[0].startswith("No forecast that was over by then")
 
 
 def test_the_earlier_folder_wins(panel: Panel, trained: Path, tmp_path: Path) -> None:

@@ -30,10 +30,11 @@ _CLOCK = re.compile(
     re.IGNORECASE,
 )
 _DAY = re.compile(
-    rf"\b(?:on\s+)?(?:next\s+|last\s+|this\s+)?(?:{_DAY_WORDS}|morning|afternoon|evening|night|week)"
+    rf"\b(?:next|last)\s+week\b|\b(?:on\s+)?(?:next\s+|last\s+|this\s+)?(?:{_DAY_WORDS}|morning|afternoon|evening|night)"
     r"(?:\s+(?:morning|afternoon|evening|night))?\b",
     re.IGNORECASE,
 )
+_AHEAD = re.compile(r"\b(?:next|coming|following|last|past|previous)\b", re.IGNORECASE)
 _PAST = re.compile(r"\b(?:last|past|previous|ago|yesterday|earlier|was|were|did|so far)\b", re.IGNORECASE)
 _PRESENT = re.compile(r"\b(?:right now|now|currently|at the moment|at present|just now)\b", re.IGNORECASE)
 _DAY_PARTS = {"morning": 8, "afternoon": 15, "evening": 19, "night": 22, "tonight": 21, "noon": 12, "midnight": 0}
@@ -67,9 +68,9 @@ def time_span(question: str, as_of: datetime) -> Span:
     """
     clock = _CLOCK.search(question)
     if clock is not None:
-        return _at_clock(clock, as_of)
+        return _at_clock(clock, as_of, past=bool(_PAST.search(question)))
     duration = _DURATION.search(question)
-    if duration is not None and (duration["count"] or duration["lead"].strip() or duration["tail"]):
+    if duration is not None and (duration["count"] or _AHEAD.search(duration["lead"]) or duration["tail"]):
         count = duration["count"]
         size = 1.0 if count is None else _COUNTS.get(count.lower()) or float(count)
         minutes = math.ceil(size * _MINUTES[duration["unit"].lower()])
@@ -78,12 +79,12 @@ def time_span(question: str, as_of: datetime) -> Span:
         return Span(minutes=minutes, words=(duration[0],))
     day = _DAY.search(question)
     if day is not None:
-        return _on_day(day[0], as_of)
+        return _on_day(day[0], as_of, past=bool(_PAST.search(question)))
     present = _PRESENT.search(question)
     return Span(now=True, words=(present[0],)) if present else Span()
 
 
-def _at_clock(found: re.Match[str], as_of: datetime) -> Span:
+def _at_clock(found: re.Match[str], as_of: datetime, *, past: bool) -> Span:
     import dateparser
 
     day = found["day"] or found["day2"]
@@ -93,7 +94,7 @@ def _at_clock(found: re.Match[str], as_of: datetime) -> Span:
         return Span()
     date = _date(day, base) if day else base.date()
     moment = datetime.combine(date, time_of_day.time()).replace(tzinfo=as_of.tzinfo)
-    if day is None and moment <= as_of:
+    if day is None and moment <= as_of and not past:
         moment += timedelta(days=1)
     minutes = math.ceil((moment - as_of).total_seconds() / 60)
     if minutes <= 0:
@@ -102,7 +103,7 @@ def _at_clock(found: re.Match[str], as_of: datetime) -> Span:
     return Span(minutes=minutes, moment=moment if pointlike else None, words=(found[0],))
 
 
-def _on_day(words: str, as_of: datetime) -> Span:
+def _on_day(words: str, as_of: datetime, *, past: bool) -> Span:
     base = as_of.replace(tzinfo=None)
     lower = words.lower()
     if "yesterday" in lower:
@@ -113,6 +114,9 @@ def _on_day(words: str, as_of: datetime) -> Span:
         return Span(past_hours=max(1, as_of.hour), words=(words,))
     part = next((hour for name, hour in _DAY_PARTS.items() if name in lower), 12)
     moment = datetime.combine(_date(lower, base), datetime.min.time()).replace(hour=part, tzinfo=as_of.tzinfo)
+    if moment <= as_of and (past or "this" in lower):
+        hours = (as_of - moment).total_seconds() / 3600
+        return Span(past_hours=math.ceil(hours) + 1, words=(words,))
     if moment <= as_of:
         moment += timedelta(days=7 if "week" in lower else 1)
     return Span(minutes=math.ceil((moment - as_of).total_seconds() / 60), words=(words,))

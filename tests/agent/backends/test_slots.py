@@ -44,6 +44,7 @@ def test_future_times(question: str, minutes: int) -> None:
         ("two hours ago", 2),
         ("how was it yesterday?", 31),
         ("what happened today?", 7),
+        ("what was the flow at 5:30?", 2),
     ],
 )
 def test_past_times(question: str, hours: int) -> None:
@@ -51,6 +52,13 @@ def test_past_times(question: str, hours: int) -> None:
 
     assert span.past_hours == hours
     assert span.minutes is None
+
+
+def test_this_morning_is_past_at_noon() -> None:
+    noon = AS_OF.replace(hour=12, minute=0)
+
+    assert slots.time_span("Did anybody crash this morning?", noon).past_hours == 5
+    assert slots.time_span("Will it be busy in the morning?", noon).minutes == 20 * 60
 
 
 def test_a_clock_time_is_a_moment_and_a_bound_is_not() -> None:
@@ -67,6 +75,7 @@ def test_the_present_is_neither_past_nor_future() -> None:
 
 def test_no_time_is_no_span() -> None:
     assert slots.time_span("What is a capacity drop?", AS_OF) == slots.Span()
+    assert slots.time_span("Is it normal for this time of the week?", AS_OF) == slots.Span()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""How a checkpoint did on a part of the data, beside the baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.windows import Split
+from mm4st_agent.forecaster.card import TestErrors
+from mm4st_agent.forecaster.checkpoint import Checkpoint
+from mm4st_agent.forecaster.evaluation import Course, evaluate
+
+RECORD_WINDOWS = 300
+"""A track record rests on at most so many earlier forecasts, evenly spaced."""
+LEAST_WINDOWS = 12
+"""On fewer than so many it says nothing."""
+
+
+def parts(checkpoint: Checkpoint, panel: Panel) -> Split:
+    """Where the checkpoint's parts lie in the panel's time; those after the panel's end are empty."""
+    card, times = checkpoint.card, panel.times
+    first, second, third = (int(times.searchsorted(part.start)) for part in (card.train, card.validation, card.test))
+    return Split(slice(first, second), slice(second, third), slice(third, len(times)))
+
+
+def score(checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None = None) -> tuple[Course, TestErrors]:
+    """Score the trained model and the baselines on `split.test`.
+
+    Args:
+        checkpoint: Fits the panel, which its forecaster has checked.
+        panel: Whole, or cut at a moment; nothing beyond its end is read.
+        split: `train` and `validation` as in `parts`; `test` is what is scored.
+        most: Windows, evenly spaced; None takes as many as are affordable.
+
+    Raises:
+        DataError: the part is too short for a window, or holds no measured reading.
+    """
+    from mm4st_agent.forecaster.numeric import quantiles_at
+
+    card, shape = checkpoint.card, checkpoint.card.network
+    course = Course.of(panel, panel.channel(card.channel), split, shape.horizon)
+    inputs = checkpoint.preparation.inputs(course.observed, course.history.slots)
+
+    def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
+        return quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)
+
+    trained = (card.model, predict, card.calibration)
+    return course, evaluate(course, shape.history, shape.horizon, checkpoint.residuals, trained, most)
+
+
+def track_record(checkpoint: Checkpoint, panel: Panel) -> tuple[TestErrors, str] | None:
+    """What was known at the panel's end about how the checkpoint does, and on which forecasts that rests.
+
+    Only forecasts whose truth was in by then count: of the test part where it holds enough, else of
+    the validation part, which tuned the intervals and chose the weights. None: neither holds enough.
+    """
+    split, shape = parts(checkpoint, panel), checkpoint.card.network
+    for part, words in ((split.test, ""), (split.validation, ", which also tuned the model")):
+        if part.stop - part.start >= shape.history + shape.horizon + LEAST_WINDOWS - 1:
+            _, errors = score(checkpoint, panel, Split(split.train, split.validation, part), RECORD_WINDOWS)
+            first, last = panel.times[part.start], panel.times[part.stop - 1]
+            return errors, (f"{errors.windows} forecasts from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}{words}")
+    return None
