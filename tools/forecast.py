@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from mm4st_agent.forecaster.prediction import Forecast
     from tools.context import ToolContext
 
-HISTORY_SPANS = 6
+HISTORY_SPANS = 4
 """The picture shows this many times the forecast span as history."""
+POOR_COVERAGE = 70.0
+"""An 80 % interval that held fewer truths than this, in %, is called too narrow."""
 LOW, MEDIAN, HIGH = 0, 2, 4
 """Positions of the 10 %, 50 % and 90 % quantile."""
 
@@ -175,6 +177,9 @@ def _warnings(args: ForecastIn, panel: Panel, found: Forecast, previous: float |
         warnings.append(
             f"The data have steps of {panel.step_s / 60:g} minutes, so the forecast covers {span:g} minutes."
         )
+    held = found.backtest.total_coverage80
+    if held is not None and held < POOR_COVERAGE:
+        warnings.append(f"The 80 % interval held only {held:.0f} % of the truths so far: take it as too narrow.")
     if previous is None:
         warnings.append("The span just before has no measured reading, so there is no change to report.")
     return warnings

@@ -11,7 +11,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -30,6 +30,16 @@ SURE = 85
 """Place scores from here on (0..100) are taken without asking."""
 CLOSE = 4
 """Places whose scores lie this close are told apart by asking."""
+
+AS_USUAL = 15
+"""A level within so many % of the usual one is called usual."""
+
+Driver = Literal["incident", "unusual", "rhythm"]
+_NOTES_ABOUT: dict[Driver, str] = {
+    "incident": "how an incident that blocks lanes cuts capacity",
+    "unusual": "what makes demand or congestion differ from the usual",
+    "rhythm": "daily and weekly rhythm of demand",
+}
 
 Step = tuple[str, dict[str, Any]]
 """A tool call to make: name and arguments."""
@@ -135,20 +145,36 @@ def _forecast(turn: Turn) -> list[Step] | str:
 
     def steps(node: str) -> list[Step]:
         about = {"dataset": dataset, "node": node}
-        return [
+        calls: list[Step] = [
             ("forecast", {**about, "channel": channel, "minutes": span.minutes or 60}),
             ("query_series", {**about, "channel": channel, "hours": 24}),
             ("retrieve_context", {**about, "query": turn.question, "kind": "event", "hours": 24, "limit": 3}),
-            ("retrieve_context", {"dataset": dataset, "query": turn.question, "kind": "note", "limit": 1}),
         ]
+        driver = _driver(turn)
+        if driver is not None:
+            query = f"{turn.session.domain}: {_NOTES_ABOUT[driver]}"
+            calls.append(("retrieve_context", {"dataset": dataset, "query": query, "kind": "note", "limit": 1}))
+        return calls
 
     def write(place: dict[str, Any]) -> str:
         forecast = _result(turn, "forecast")
         if forecast.error is not None:
             return _say("error", turn, error=forecast.error)
-        return _write("forecast", turn, place, forecast=forecast, asked_step=_step_at(forecast, span.moment))
+        step = _step_at(forecast, span.moment)
+        return _write("forecast", turn, place, forecast=forecast, asked_step=step, driver=_driver(turn))
 
     return _at_place(turn, steps, write)
+
+
+def _driver(turn: Turn) -> Driver | None:
+    """What the data suggest as the main driver; None while the tools have not said enough."""
+    series, events = turn.result("query_series"), turn.result("retrieve_context", kind="event")
+    if series is None or events is None or series.error or events.error:
+        return None
+    if any(event["ongoing"] for event in events.reply["events"]):
+        return "incident"
+    level = series.reply["level"]
+    return "unusual" if level is None or abs(level - 100) > AS_USUAL else "rhythm"
 
 
 def _step_at(forecast: Result, moment: datetime | None) -> dict[str, Any] | None:
