@@ -2,7 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
-PIP := -m pip install --quiet --disable-pip-version-check
+PIP := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
+# PIP_ARGS can name another index, for example one with CPU builds of torch.
+PIP_ARGS ?=
 
 .PHONY: install run test check bench serve-vlm test-vllm clean
 
@@ -35,6 +37,8 @@ clean:
 
 # torch first and exact: a looser range would bring another build, with gigabytes of CUDA.
 .venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		(echo "mm4st needs Python 3.11 or later; set PYTHON=python3.11" >&2; exit 2)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP) -c constraints.txt torch==2.13.0
 	$(BIN)/python $(PIP) -c constraints.txt -e .

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
@@ -53,16 +56,16 @@ class Runtime:
 
     @cached_property
     def images(self) -> ImageStore:
-        return ImageStore(self.settings.home / "images")
+        return ImageStore(self.settings.ready_home() / "images")
 
     @cached_property
     def knowledge(self) -> KnowledgeIndex:
-        return KnowledgeIndex(self.settings.home / "knowledge")
+        return KnowledgeIndex(self.settings.ready_home() / "knowledge")
 
     @property
     def checkpoints(self) -> Path:
         """Where trained checkpoints go; one here wins over a shipped one of the same name."""
-        return self.settings.home / "checkpoints"
+        return self.settings.ready_home() / "checkpoints"
 
     @cached_property
     def _forecasters(self) -> dict[tuple[str, str], Forecaster]:
@@ -128,7 +131,7 @@ class Runtime:
         from mm4st_agent.agent.run_events import Answered, Finished
 
         started = time.perf_counter()
-        question = _checked_question(question)
+        question, home = _checked_question(question), self.settings.ready_home()
         whole = await asyncio.to_thread(self.registry.open, dataset or self.settings.dataset)
         panel = whole.until(as_of or whole.now)
         clock = panel.end.isoformat(timespec="minutes")
@@ -139,16 +142,15 @@ class Runtime:
             tool_context=self.tool_context(clock),
             session=Session.of(panel),
         )
-        self.settings.home.mkdir(parents=True, exist_ok=True)
         state: Mapping[str, Any] = {}
         run = run_agent(
             {"question": question, "dataset": panel.name, "as_of": clock},
             context,
-            threads=self.settings.home / "threads.sqlite",
+            threads=home / "threads.sqlite",
             thread=thread,
             recursion_limit=self.settings.recursion_limit,
         )
-        async with aclosing(run) as events:  # whoever stops listening stops the run
+        async with _alone(home / "threads", thread), aclosing(run) as events:  # whoever stops listening stops the run
             async for event in events:
                 if isinstance(event, Finished):
                     state = event.state
@@ -203,6 +205,23 @@ class Runtime:
         from mm4st_agent.agent.backends.vllm import served_chat_model
 
         return served_chat_model(self.settings, list(self.tools.values()), self.images.get)
+
+
+@asynccontextmanager
+async def _alone(folder: Path, thread: str) -> AsyncGenerator[None]:
+    """Hold a thread against other answers, also of other processes: its ledger has one author at a time."""
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / f"{hashlib.sha256(thread.encode()).hexdigest()[:16]}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as err:
+        raise UsageError(
+            f"An answer in the conversation {thread!r} is still under way.", "Wait for it, or start a new one."
+        ) from err
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _checked_question(question: str) -> str:

@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, HttpUrl, SecretStr, ValidationError, field_validator
@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mm4st_agent.errors import UsageError
 
 PREFIX = "MM4ST_"
+
+_HOME_HINT = "Set MM4ST_HOME to a folder of your own."
 
 ChatModelName = Literal["embedded", "vllm"]
 
@@ -40,6 +42,8 @@ class Settings(BaseSettings):
     """Where pictures go: a user message after the last tool reply, or inside the tool replies."""
     vllm_max_images: int = Field(4, ge=0, le=16)
     """The latest pictures that the chat model sees; older ones are replaced by their alt text."""
+    vllm_max_tokens: int = Field(2048, ge=16)
+    """The longest message that the chat model may write; a longer one counts as cut off."""
     timeout_s: float = Field(60.0, gt=0)
     """How long one chat model call may take."""
     recursion_limit: int = Field(25, ge=4, le=100)
@@ -53,11 +57,20 @@ class Settings(BaseSettings):
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().resolve() if path is not None else None
 
-    def with_(self, **changes: Any) -> Self:
-        """A copy with `changes`, checked like the original; None leaves a field as it is."""
-        kept = {name: getattr(self, name) for name in type(self).model_fields}
-        kept.update({name: value for name, value in changes.items() if value is not None})
-        return type(self)(**kept)
+    def ready_home(self) -> Path:
+        """The home folder, made when missing.
+
+        Raises:
+            UsageError: it cannot be made or written to.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.home, os.W_OK)
+        except OSError as err:
+            raise UsageError(f"The folder {self.home} cannot be made: {err.strerror}.", _HOME_HINT) from err
+        if not writable:
+            raise UsageError(f"The folder {self.home} cannot be written to.", _HOME_HINT)
+        return self.home
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -120,7 +120,7 @@ def test_a_tool_runs_at_the_clock() -> None:
 
 
 def test_data_list_and_describe() -> None:
-    assert {"demo", "pems-orange", "los-loop"} <= {row["name"] for row in _json("data", "list")}
+    assert {"demo", "pems-orange", "los-loop"} <= {row["name"] for row in _json("data", "list")["datasets"]}
 
     described = _json("data", "describe", "demo")
 
@@ -167,4 +167,19 @@ def test_a_bad_cell_is_named(tmp_path: Path, bad: str, names: list[str]) -> None
     message = json.loads(done.stdout)["error"]["message"]
     assert done.exit_code == 3
     assert all(name in message for name in names), message
-    assert "my-air" not in {row["name"] for row in _json("data", "list")}
+    assert "my-air" not in {row["name"] for row in _json("data", "list")["datasets"]}
+
+
+def test_an_unusable_home_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken = tmp_path / "file"
+    taken.write_text("not a folder")
+    monkeypatch.setenv("MM4ST_HOME", str(taken / "home"))
+
+    done = _run("ask", "What data do you have?", "--json")
+
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["error"] == {
+        "kind": "usage",
+        "message": f"The folder {taken / 'home'} cannot be made: Not a directory.",
+        "hint": "Set MM4ST_HOME to a folder of your own.",
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,35 @@ def test_nothing_after_the_clock_changes_an_answer(tmp_path: Path) -> None:
         answers.append((answer.answer, tools, answer.citations, [f.image_id for f in answer.figures]))
 
     assert answers[0] == answers[1]
+
+
+def test_a_stopped_answer_frees_its_thread(runtime: Runtime) -> None:
+    async def stop_then_ask() -> Answer:
+        stream = runtime.stream(DEMO, thread="stopped")
+        await anext(stream)
+        with pytest.raises(UsageError, match="'stopped' is still under way"):
+            await runtime.ask("What data do you have?", thread="stopped")
+        await stream.aclose()
+        return await runtime.ask("What data do you have?", thread="stopped")
+
+    answer = asyncio.run(stop_then_ask())
+
+    assert "24 stations" in answer.answer
+    assert [entry.tool for entry in answer.evidence] == ["question", "describe_dataset"]
+
+
+def test_answers_side_by_side_and_cancelled_ones_never_meet_a_lock(runtime: Runtime) -> None:
+    async def crowd() -> list[Answer]:
+        doomed = [asyncio.create_task(runtime.ask(DEMO, thread=f"doomed {n}")) for n in range(6)]
+        for n, task in enumerate(doomed):
+            await asyncio.sleep(0)  # let it begin
+            asyncio.get_running_loop().call_later(0.02 * n, task.cancel)
+        asked = [runtime.ask("What data do you have?", thread=f"kept {n}") for n in range(4)]
+        answers = await asyncio.gather(*asked)
+        await asyncio.gather(*doomed, return_exceptions=True)
+        again = [runtime.ask("What data do you have?", thread=f"doomed {n}") for n in range(6)]
+        return [*answers, *await asyncio.gather(*again)]
+
+    answers = asyncio.run(crowd())
+
+    assert len({re.sub(r"E\d+", "", answer.answer) for answer in answers}) == 1

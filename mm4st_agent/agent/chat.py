@@ -28,6 +28,8 @@ class Session(BaseModel):
     place_word: str
     places: list[str]
     """A few examples, `id (name)`."""
+    place_ids: list[str]
+    """Their ids."""
     channels: list[dict[str, str]]
     """`{name, title, unit}`, the main one first."""
     as_of: str
@@ -38,15 +40,16 @@ class Session(BaseModel):
     @classmethod
     def of(cls, panel: Panel) -> Session:
         """Describe a panel that was cut at the clock."""
-        names = panel.nodes.get("name")
-        examples = panel.node_ids[:3]
+        examples = panel.nodes.iloc[:3]
+        named = {str(node): str(row.get("name", node)) for node, row in examples.iterrows()}
         return cls(
             dataset=panel.name,
             title=panel.card.title,
             domain=panel.card.domain,
             synthetic=panel.card.synthetic,
             place_word=panel.card.place_word,
-            places=[f"{n} ({names[n]})" if names is not None else n for n in examples],
+            places=[node if name == node else f"{node} ({name})" for node, name in named.items()],
+            place_ids=list(named),
             channels=[{"name": c.name, "title": c.label, "unit": c.unit} for c in panel.card.channels],
             as_of=panel.end.isoformat(timespec="minutes"),
             time_zone=panel.card.time_zone,

@@ -2,55 +2,43 @@
 
 Rules, in order; characters that one rule has read are not read by the next:
 
-1. Evidence marks such as `[E2]` are read as pointers, not as claims.
-2. A quotation must stand, word for word, in a text of the ledger.
-3. A name that a tool gave (`I5-N, N OF 57`) may be repeated; its digits are no numbers.
+1. Evidence marks such as `[E2]` are pointers; one to an entry that does not exist is unsupported.
+2. A quotation must stand, word for word, in a text of the ledger. The question's own words may be
+   quoted too, but not to pass off a number with a unit.
+3. A name that a tool gave (`I5-N, N OF 57`) may be repeated; its digits are no numbers. What the
+   chat model itself put into a call's arguments is no name.
 4. An identifier must be one that a tool gave.
 5. A date or time must equal one of the ledger, to the precision written.
-6. A number must equal a value of the ledger in the same unit, rounded as written.
+6. A number must equal a value of the ledger in the same unit, rounded as written. Without a unit it
+   must be a count, or its sentence must name the unit. An entry about one place supports no number
+   in a sentence that names another.
 
-A claim that no entry supports is marked in the text itself.
+Where a sentence points to entries, one of those must support its numbers and quotations; where it
+does not, an entry of the present question must. What nothing supports is marked in the text itself.
+
+Not read yet: numbers in words, directions ("rises"), weekday names, what a count counts.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from mm4st_agent.agent.answer import Claim, ClaimKind
-from mm4st_agent.agent.ledger import Evidence, EvidenceValue
+from mm4st_agent.agent.clock_words import WHEN, moments, same_time, written_time
+from mm4st_agent.agent.ledger import Evidence
+from mm4st_agent.agent.quantities import NUMBER, UnitReader, same_number, well_formed
 
 MARK = " [unsupported]"
 LEAST_QUOTE = 3
 """Words in quotation marks from this many on are a quotation; fewer are a way of speaking."""
 
-_POINTER = re.compile(r"\s*\[(E\d+(?:\s*,\s*E\d+)*)\]")
+_POINTER = re.compile(r"\[(E\d+(?:\s*,\s*E\d+)*)\]")
 _QUOTE = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"")
 _ID = re.compile(r"\b(?:station|sensor|node|detector|place)s?\s+#?([A-Za-z]*\d[\w-]*)", re.IGNORECASE)
-_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-_WHEN = re.compile(
-    r"\b(?P<iso>\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:?\d{2})?)?)"
-    rf"|\b(?P<day>\d{{1,2}})\s+(?P<month>{_MONTHS})(?:\s+(?P<year>\d{{4}}))?\b"
-    rf"|\b(?P<month2>{_MONTHS})\s+(?P<day2>\d{{1,2}})(?:,?\s+(?P<year2>\d{{4}}))?\b"
-    r"|\b(?P<hour>\d{1,2}):(?P<minute>\d{2})(?:\s*(?P<half>[ap])\.?m\b\.?)?",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(r"(?<![\w.,])[-−+]?\d+(?:,\d{3})*(?:\.\d+)?(?![\d])")
-_ORDINAL = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
-_RANGE = re.compile(r"\s*(?:–|-|to|and)\s*[-−+]?\d+(?:,\d{3})*(?:\.\d+)?\s*", re.IGNORECASE)
-
-_UNIT_WORDS = {
-    "per cent": "%", "percent": "%", "minutes": "min", "minute": "min", "hours": "h", "hour": "h", "days": "d",
-    "day": "d", "seconds": "s", "second": "s", "miles": "mile", "vehicle": "vehicles", "steps": "", "step": "",
-}  # fmt: skip
-_OTHER_UNITS = (
-    "mph", "km/h", "m/s", "kn", "km", "m", "mm", "mm/h", "mile", "vehicles", "vehicles/h", "veh/h", "cars",
-    "°C", "°F", "hPa", "ug/m3", "µg/m3", "ppm", "ppb", "requests", "requests/s", "tokens", "GB", "MB",
-)  # fmt: skip
-"""Units that an answer may write although no entry uses them; such a number is then unsupported."""
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s", re.MULTILINE)
+_SENTENCE_END = re.compile(r"[.!?;](?=\s)|\n")
 
 
 @dataclass(frozen=True)
@@ -60,17 +48,14 @@ class Checked:
     text: str
     claims: list[Claim]
 
-    @property
-    def unsupported(self) -> int:
-        return sum(claim.status == "unsupported" for claim in self.claims)
-
 
 @dataclass
 class _Reader:
-    """The text, the ledger, and which characters have been read already."""
+    """The text, the ledger (latest entry first), and which characters have been read already."""
 
     text: str
     ledger: Sequence[Evidence]
+    present: set[str]
     taken: list[bool] = field(init=False)
     claims: list[Claim] = field(default_factory=list)
 
@@ -83,35 +68,54 @@ class _Reader:
     def take(self, start: int, end: int) -> None:
         self.taken[start:end] = [True] * (end - start)
 
-    def add(self, span: tuple[int, int], kind: ClaimKind, value: float | str, unit: str | None, ids: list[str]) -> None:
-        self.take(*span)
-        cited = self._cited_after(span[1])
-        ordered = [i for i in cited if i in ids] or ids[:1]
-        status = "verified" if ids else "unsupported"
-        text = self.text[span[0] : span[1]]
-        self.claims.append(
-            Claim(text=text, span=span, kind=kind, value=value, unit=unit, status=status, evidence=ordered)
-        )
+    def sentence(self, span: tuple[int, int]) -> tuple[int, int]:
+        """Where the sentence around `span` starts, and where the first mark behind it, or the sentence, ends."""
+        before = [m.end() for m in _SENTENCE_END.finditer(self.text, 0, span[0]) if self.free(m.start(), m.start() + 1)]
+        behind = _SENTENCE_END.search(self.text, span[1])
+        end = behind.end() if behind else len(self.text)
+        mark = re.compile(r"\s*\[E").match(self.text, end)  # "... as usual. [E4]"
+        closing = self.text.find("]", end) + 1 if mark else end
+        return (before[-1] if before else 0), closing
 
-    def _cited_after(self, position: int) -> list[str]:
-        """The entries that the sentence's own mark names: the next mark on the same line."""
-        line_end = self.text.find("\n", position)
-        found = _POINTER.search(self.text, position, line_end if line_end >= 0 else len(self.text))
+    def pointed(self, span: tuple[int, int]) -> list[str]:
+        """The entries that the first mark behind a claim, in its sentence, points to."""
+        found = _POINTER.search(self.text, span[1], self.sentence(span)[1])
         return re.findall(r"E\d+", found[1]) if found else []
 
+    def add(
+        self,
+        span: tuple[int, int],
+        kind: ClaimKind,
+        value: float | str,
+        unit: str | None,
+        ids: Sequence[str],
+        *,
+        bound: bool = True,
+    ) -> None:
+        """Note a claim that the entries `ids` support; a bound one needs those that its sentence points to."""
+        pointed = self.pointed(span)
+        chosen = [i for i in pointed if i in ids]
+        if not chosen and not (bound and pointed):
+            chosen = [i for i in ids if not bound or i in self.present][:1]
+        self.take(*span)
+        status = "verified" if chosen else "unsupported"
+        text = self.text[span[0] : span[1]]
+        self.claims.append(
+            Claim(text=text, span=span, kind=kind, value=value, unit=unit, status=status, evidence=chosen)
+        )
 
-def check(text: str, ledger: Sequence[Evidence]) -> Checked:
+
+def check(text: str, ledger: Sequence[Evidence], first: int = 0) -> Checked:
     """Read every claim of `text`, judge it by `ledger`, and mark what nothing supports.
 
     Args:
         text: An answer, possibly with evidence marks such as `[E1]`.
         ledger: The entries of the thread, oldest first; later entries are preferred.
+        first: Position of the first entry of the present question; earlier ones must be pointed to.
     """
-    reader = _Reader(text, list(reversed(ledger)))
-    for found in _POINTER.finditer(text):
-        reader.take(*found.span())
-    for found in _ORDINAL.finditer(text):
-        reader.take(*found.span())
+    reader = _Reader(text, list(reversed(ledger)), {entry.id for entry in ledger[first:]})
+    _read_pointers(reader)
+    _skip_list_numbers(reader)
     _read_quotes(reader)
     _read_names(reader)
     _read_ids(reader)
@@ -120,136 +124,121 @@ def check(text: str, ledger: Sequence[Evidence]) -> Checked:
     return _marked(text, sorted(reader.claims, key=lambda claim: claim.span))
 
 
+def _read_pointers(reader: _Reader) -> None:
+    known = {entry.id for entry in reader.ledger}
+    for found in _POINTER.finditer(reader.text):
+        reader.take(*found.span())
+        missing = [i for i in re.findall(r"E\d+", found[1]) if i not in known]
+        if missing:
+            reader.claims.append(
+                Claim(
+                    text=found[0], span=found.span(), kind="id", value=missing[0], unit=None,
+                    status="unsupported", evidence=[],
+                )
+            )  # fmt: skip
+
+
+def _skip_list_numbers(reader: _Reader) -> None:
+    expected = 1
+    for found in _LIST_NUMBER.finditer(reader.text):
+        if int(found[1]) == expected:
+            reader.take(*found.span(1))
+            expected += 1
+
+
 def _read_quotes(reader: _Reader) -> None:
+    units = UnitReader(reader.ledger)
     for found in _QUOTE.finditer(reader.text):
-        words = " ".join((found[1] or found[2]).split())
+        words = _flat(found[1] or found[2])
         if len(words.split()) < LEAST_QUOTE and not re.search(r"\d", words):
             continue
-        ids = [
-            entry.id
-            for entry in reader.ledger
-            if any(words in " ".join(t.split()) for t in [*(p.text for p in entry.texts), *entry.labels])
-        ]
+        ids = [e.id for e in reader.ledger if any(words in _flat(t) for t in _quotable(e))]
+        if not ids and any(words in _flat(t) for e in reader.ledger for t in _asked(e)):
+            if not any(units.after(words, n.end()).unit is not None for n in NUMBER.finditer(words)):
+                reader.add(found.span(), "quote", words, None, [reader.ledger[-1].id], bound=False)
+            continue
         reader.add(found.span(), "quote", words, None, ids)
+
+
+def _quotable(entry: Evidence) -> list[str]:
+    """Texts with a source, and a failed call's own sentences."""
+    return [*(passage.text for passage in entry.texts), *([entry.error] if entry.error else []), *_names(entry)]
+
+
+def _asked(entry: Evidence) -> list[str]:
+    return [str(value) for value in entry.args.values()]
+
+
+def _names(entry: Evidence) -> list[str]:
+    """The reply's short texts, without units and without what the call's arguments had said already."""
+    said = " ".join(_asked(entry))
+    units = {value.unit for value in entry.values.values()}
+    return [label for label in entry.labels if label not in units and label not in said]
 
 
 def _read_names(reader: _Reader) -> None:
     names: dict[str, list[str]] = {}
-    units = {value.unit for entry in reader.ledger for value in entry.values.values()}
     for entry in reader.ledger:
-        for label in entry.labels:
-            if label not in units and len(label) > 2 and re.search(r"\d", label) and re.search(r"[^\W\d]", label):
+        for label in _names(entry):
+            if len(label) > 2 and re.search(r"\d", label) and re.search(r"[^\W\d]", label):
                 names.setdefault(label, []).append(entry.id)
     for name in sorted(names, key=len, reverse=True):
         for found in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", reader.text):
             if reader.free(*found.span()):
-                reader.add(found.span(), "id", name, None, names[name])
+                reader.add(found.span(), "id", name, None, names[name], bound=False)
 
 
 def _read_ids(reader: _Reader) -> None:
     known: dict[str, list[str]] = {}
     for entry in reader.ledger:
-        for value in entry.values.values():
-            if value.unit == "id":
-                known.setdefault(str(value.value), []).append(entry.id)
+        for node in _ids(entry):
+            known.setdefault(node, []).append(entry.id)
     for name, ids in known.items():
-        for found in re.finditer(rf"(?<![\w.]){re.escape(name)}(?![\w])", reader.text):
+        for found in re.finditer(rf"(?<![\w.]){re.escape(name)}(?!\w)", reader.text):
             if reader.free(*found.span()):
-                reader.add(found.span(), "id", name, None, ids)
+                reader.add(found.span(), "id", name, None, ids, bound=False)
     for found in _ID.finditer(reader.text):
         if reader.free(*found.span(1)):
             reader.add(found.span(1), "id", found[1], None, [])
 
 
+def _ids(entry: Evidence) -> set[str]:
+    return {str(value.value) for value in entry.values.values() if value.unit == "id"}
+
+
 def _read_times(reader: _Reader) -> None:
-    for found in _WHEN.finditer(reader.text):
-        if not reader.free(*found.span()):
-            continue
-        wanted = _written_time(found)
-        ids = [e.id for e in reader.ledger if any(_same_time(wanted, moment) for moment in _moments(e))]
-        reader.add(found.span(), "time", found[0], None, ids)
+    for found in WHEN.finditer(reader.text):
+        if reader.free(*found.span()):
+            wanted = written_time(found)
+            ids = [e.id for e in reader.ledger if wanted and any(same_time(wanted, moment) for moment in moments(e))]
+            reader.add(found.span(), "time", found[0], None, ids, bound=False)
 
 
 def _read_numbers(reader: _Reader) -> None:
-    units = {v.unit for e in reader.ledger for v in e.values.values()} - {"", "id", "time"}
-    names = sorted({*units, *_UNIT_WORDS, *_SECONDS, *_OTHER_UNITS, "%"}, key=len, reverse=True)
-    after = re.compile(rf"\s*-?({'|'.join(re.escape(name) for name in names)})(?!\w)", re.IGNORECASE)
-    spelling = {name.casefold(): name for name in (*_OTHER_UNITS, *units)}
-    for found in _NUMBER.finditer(reader.text):
+    units = UnitReader(reader.ledger)
+    known = {node for entry in reader.ledger for node in _ids(entry)}
+    for found in NUMBER.finditer(reader.text):
         if not reader.free(*found.span()):
             continue
-        tail = _RANGE.match(reader.text, found.end())
-        unit = after.match(reader.text, found.end()) or (after.match(reader.text, tail.end()) if tail else None)
-        name = unit[1].casefold() if unit else None
-        written = None if name is None else spelling.get(name) or _UNIT_WORDS.get(name, name)
-        end = unit.end() if unit and unit.start() == found.end() else found.end()
-        ids = [e.id for e in reader.ledger if any(_same_number(found[0], written, v) for v in e.values.values())]
-        reader.add((found.start(), end), "number", _parse(found[0]), written or None, ids)
+        written = units.read(reader.text, found)
+        span = (found.start(), written.end)
+        if written.glued or not well_formed(found[0]):
+            reader.add(span, "number", reader.text[slice(*span)], None, [])
+            continue
+        start, end = reader.sentence(found.span())
+        sentence = reader.text[start:end]
+        named = {node for node in known if re.search(rf"(?<![\w.]){re.escape(node)}(?!\w)", sentence)}
+        ids = [
+            entry.id
+            for entry in reader.ledger
+            if (not named or not _ids(entry) or named & _ids(entry))
+            and any(same_number(written, path, value, sentence) for path, value in entry.values.items())
+        ]
+        reader.add(span, "number", written.value, written.unit or None, ids)
 
 
-def _parse(written: str) -> float:
-    return float(written.replace(",", "").replace("−", "-"))
-
-
-def _same_number(written: str, unit: str | None, value: EvidenceValue) -> bool:
-    """Whether the ledger's value, rounded as the text rounds, is the number written."""
-    if isinstance(value.value, str):
-        return False
-    actual = float(value.value)
-    if unit is not None and unit != value.unit:
-        if unit == "%" and value.unit == "1":
-            actual *= 100
-        elif unit in _SECONDS and value.unit in _SECONDS:
-            actual *= _SECONDS[value.unit] / _SECONDS[unit]
-        else:
-            return False
-    number = _parse(written)
-    if written[0] not in "+-−":  # "12 % below" states the size of -12
-        actual = abs(actual)
-    decimals = len(written.partition(".")[2])
-    return abs(number - actual) <= 0.5 * 10.0**-decimals + 1e-9 * abs(actual)
-
-
-@dataclass(frozen=True)
-class _Time:
-    year: int | None = None
-    month: int | None = None
-    day: int | None = None
-    hour: int | None = None
-    minute: int | None = None
-
-
-def _written_time(found: re.Match[str]) -> _Time:
-    if found["iso"]:
-        moment = datetime.fromisoformat(found["iso"])
-        if len(found["iso"]) == 10:
-            return _Time(moment.year, moment.month, moment.day)
-        return _Time(moment.year, moment.month, moment.day, moment.hour, moment.minute)
-    if found["hour"]:
-        hour = int(found["hour"])
-        if found["half"]:
-            hour = hour % 12 + (12 if found["half"].lower() == "p" else 0)
-        return _Time(hour=hour, minute=int(found["minute"]))
-    month = (found["month"] or found["month2"]).capitalize()
-    year = found["year"] or found["year2"]
-    day = int(found["day"] or found["day2"])
-    return _Time(int(year) if year else None, _MONTHS.split("|").index(month) + 1, day)
-
-
-def _same_time(wanted: _Time, moment: datetime) -> bool:
-    parts = ("year", "month", "day", "hour", "minute")
-    return all(getattr(wanted, p) is None or getattr(wanted, p) == getattr(moment, p) for p in parts)
-
-
-def _moments(entry: Evidence) -> Iterator[datetime]:
-    if entry.as_of is not None:
-        yield datetime.fromisoformat(entry.as_of)
-    for value in entry.values.values():
-        if value.unit == "time":
-            yield datetime.fromisoformat(str(value.value))
-    for passage in entry.texts:
-        if passage.published_at is not None:
-            yield passage.published_at
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _marked(text: str, claims: Iterable[Claim]) -> Checked:

@@ -65,7 +65,8 @@ def from_question(id_: str, question: str, facts: Mapping[str, Any], as_of: str)
         tool="question",
         args={"question": question, "dataset": facts["dataset"]},
         as_of=as_of,
-        labels=sorted({question, *_texts(dict(facts))}),
+        values={f"place_ids[{n}]": EvidenceValue(value=i, unit="id") for n, i in enumerate(facts["place_ids"])},
+        labels=sorted(set(_texts(dict(facts)))),
         seconds=0.0,
     )
 

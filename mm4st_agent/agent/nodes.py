@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import datetime
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
@@ -16,13 +17,18 @@ from mm4st_agent.agent import claims, ledger
 from mm4st_agent.agent.chat import AgentContext
 from mm4st_agent.agent.run_events import ToolFinished, ToolStarted
 from mm4st_agent.agent.state import AgentState
-from mm4st_agent.errors import AgentError, ToolError
+from mm4st_agent.errors import AgentError, ToolError, UsageError
 
 MAX_REPAIRS = 2
 
 
 def open_question(state: AgentState, runtime: Runtime[AgentContext]) -> dict[str, Any]:
-    """Put the question behind the thread's finished turns; what a stopped run left half-said goes."""
+    """Put the question behind the thread's finished turns; what a stopped run left half-said goes.
+
+    Raises:
+        UsageError: the thread knows a later moment, or is about another data set.
+    """
+    _check_thread(state)
     unfinished = [RemoveMessage(id=m.id or "") for m in _unfinished(state["messages"])]
     first = len(state["ledger"])
     facts = runtime.context.session.model_dump()
@@ -46,7 +52,7 @@ async def plan(state: AgentState, runtime: Runtime[AgentContext]) -> dict[str, A
 def after_plan(state: AgentState) -> Literal["act", "repair", "verify"]:
     """Route on what the chat model said."""
     reply = _last_reply(state)
-    if reply.tool_calls:
+    if reply.tool_calls and not reply.invalid_tool_calls:
         return "act"
     return "repair" if _faults(reply) else "verify"
 
@@ -102,8 +108,26 @@ async def _run(call: ToolCall, entry_id: str, runtime: Runtime[AgentContext]) ->
 
 def verify(state: AgentState) -> dict[str, Any]:
     """Check every claim of the answer against the ledger, and mark what nothing supports."""
-    checked = claims.check(_last_reply(state).text.strip(), state["ledger"])
+    checked = claims.check(_last_reply(state).text.strip(), state["ledger"], state["first_evidence"])
     return {"text": checked.text, "claims": checked.claims}
+
+
+def _check_thread(state: AgentState) -> None:
+    """What was said at a later clock, or of other data, must not reach this question."""
+    for entry in state["ledger"]:
+        if entry.tool != "question":
+            continue
+        if entry.args["dataset"] != state["dataset"]:
+            raise UsageError(
+                f"This conversation is about {entry.args['dataset']!r}, not {state['dataset']!r}.",
+                "Start a new one for another data set.",
+            )
+        if entry.as_of is not None and datetime.fromisoformat(entry.as_of) > datetime.fromisoformat(state["as_of"]):
+            raise UsageError(
+                f"This conversation has seen the data until {entry.as_of}; "
+                f"at {state['as_of']} it would know the future.",
+                "Start a new one to go back in time.",
+            )
 
 
 def _faults(reply: AIMessage) -> list[str]:

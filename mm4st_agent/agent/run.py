@@ -26,6 +26,10 @@ STORED_TYPES = (Evidence, EvidenceValue, Claim, Passage, ImageHandle)
 """Our types inside a stored thread; the checkpointer restores no others."""
 
 
+LOCK_TIMEOUT_S = 30.0
+"""How long a write waits for another process that writes to the same threads."""
+
+
 async def run_agent(
     question: AgentInput, context: AgentContext, *, threads: Path, thread: str, recursion_limit: int
 ) -> AsyncGenerator[ToolStarted | ToolFinished | Finished]:
@@ -42,7 +46,8 @@ async def run_agent(
         AgentError: the chat model did not come to an answer within the limit.
     """
     config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": recursion_limit}
-    async with aiosqlite.connect(threads) as connection:
+    # Each statement commits by itself, so that a run that is stopped half-way holds no lock.
+    async with aiosqlite.connect(threads, isolation_level=None, timeout=LOCK_TIMEOUT_S) as connection:
         saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=STORED_TYPES))
         agent = build_agent(saver)
         try:

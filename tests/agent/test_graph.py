@@ -17,12 +17,13 @@ from pydantic import Field
 from mm4st_agent.agent.chat import AgentContext, ChatModel, Session
 from mm4st_agent.agent.run import run_agent
 from mm4st_agent.agent.run_events import Finished, ToolFinished, ToolStarted
-from mm4st_agent.errors import AgentError, DataError
+from mm4st_agent.errors import AgentError, DataError, UsageError
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 AS_OF = "2022-01-25T07:30-08:00"
 SESSION = Session(
-    dataset="demo", title="Demo", domain="traffic", synthetic=True, place_word="station", places=["D01 (One)"],
+    dataset="demo", title="Demo", domain="traffic", synthetic=True, place_word="station",
+    places=["D01 (One)"], place_ids=["D01"],
     channels=[{"name": "flow", "title": "flow", "unit": "vehicles"}], as_of=AS_OF, time_zone="US/Pacific", step_s=300,
 )  # fmt: skip
 
@@ -75,10 +76,18 @@ Run = Callable[..., tuple[list[Any], dict[str, Any], ScriptedChatModel]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    def _run(*script: AIMessage, question: str = "How many?", thread: str = "t", limit: int = 25) -> Any:
+    def _run(
+        *script: AIMessage,
+        question: str = "How many?",
+        thread: str = "t",
+        limit: int = 25,
+        as_of: str = AS_OF,
+        dataset: str = "demo",
+    ) -> Any:
         model = ScriptedChatModel(script=list(script))
-        context = AgentContext(ChatModel("scripted", model), TOOLS, None, SESSION)
-        asked: Any = {"question": question, "dataset": "demo", "as_of": AS_OF}
+        session = SESSION.model_copy(update={"as_of": as_of, "dataset": dataset})
+        context = AgentContext(ChatModel("scripted", model), TOOLS, None, session)
+        asked: Any = {"question": question, "dataset": dataset, "as_of": as_of}
 
         async def collect() -> list[Any]:
             events = run_agent(asked, context, threads=tmp_path / "t.sqlite", thread=thread, recursion_limit=limit)
@@ -196,3 +205,25 @@ def test_threads_are_apart(run: Run) -> None:
     _, state, _ = run(AIMessage("Two."), thread="b")
 
     assert [e.id for e in state["ledger"]] == ["E1"]
+
+
+def test_a_thread_never_goes_back_in_time_or_to_other_data(run: Run) -> None:
+    run(_call("D01"), AIMessage("412 vehicles [E2]."), as_of="2022-01-25T12:00-08:00")
+
+    with pytest.raises(UsageError, match=r"has seen the data until 2022-01-25T12:00.*know the future"):
+        run(AIMessage("Still 412 vehicles [E2]."))
+    with pytest.raises(UsageError, match="is about 'demo', not 'other'"):
+        run(AIMessage("Hm."), as_of="2022-01-25T12:00-08:00", dataset="other")
+
+    _, state, _ = run(AIMessage("It was 412 vehicles [E2]."), as_of="2022-01-25T13:00-08:00")
+    assert [c.status for c in state["claims"]] == ["verified"]
+
+
+def test_a_message_with_a_broken_call_beside_a_good_one_is_repaired(run: Run) -> None:
+    broken = _call("D01")
+    broken.invalid_tool_calls = [invalid_tool_call(name="count", args="{", id="c9", error="cut off")]
+
+    _, state, _ = run(broken, AIMessage("Nothing."))
+
+    assert state["text"] == "Nothing."
+    assert [entry.tool for entry in state["ledger"]] == ["question"]

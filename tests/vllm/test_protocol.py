@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import socket
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -26,7 +27,8 @@ from mm4st_agent.agent.backends.vllm import (
     vllm_chat_model,
 )
 from mm4st_agent.agent.backends.wire import strict_tool, to_wire
-from mm4st_agent.errors import ServerError, UsageError
+from mm4st_agent.errors import AgentError, ServerError, UsageError
+from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import Settings
 from mm4st_agent.toolspec import ToolIn, ToolOut, ToolSpec
 from tools import ALL_TOOLS
@@ -275,7 +277,7 @@ def test_the_server_opens_no_local_files(chat: ServerChatModel) -> None:
 
 def test_a_model_that_is_not_served_is_named(settings: Settings) -> None:
     with pytest.raises(UsageError, match="`another-model` does not exist"):
-        vllm_chat_model(settings.with_(vllm_model="another-model")).invoke("Hello.")
+        vllm_chat_model(settings.model_copy(update={"vllm_model": "another-model"})).invoke("Hello.")
 
 
 def test_a_conversation_too_long_is_refused_in_clear_words(chat: ServerChatModel) -> None:
@@ -296,6 +298,19 @@ def test_the_agent_gets_a_model_that_sees_what_its_tools_drew(settings: Settings
     assert model.name == f"vllm/{served.model}"
     assert asked == ["red", "blue"]
     assert reply.usage_metadata is not None
+
+
+def test_a_question_goes_through_the_whole_agent(settings: Settings, served: Any, tmp_path: Path) -> None:
+    """Random weights answer nothing sensible: each message is cut off, sent back, and given up at last."""
+    short = Settings(home=tmp_path, vllm_url=settings.vllm_url, vllm_max_images=0, vllm_max_tokens=16)
+    runtime = Runtime(short)
+
+    with pytest.raises(AgentError, match="messages that could not be read"):
+        asyncio.run(runtime.ask("How busy will D05 be?", chat_model="vllm", thread="random"))
+
+    answer = asyncio.run(runtime.ask("What data do you have?", thread="random"))
+    assert answer.chat_model == "embedded"
+    assert "24 stations" in answer.answer
 
 
 def test_a_server_that_was_stopped_is_named_with_what_to_do(chat: ServerChatModel, served: Any) -> None:

@@ -106,6 +106,7 @@ def vllm_chat_model(settings: Settings) -> ServerChatModel:
         api_key=settings.vllm_api_key,
         temperature=0,
         seed=settings.seed,
+        max_tokens=settings.vllm_max_tokens,
         timeout=openai.Timeout(settings.timeout_s, connect=min(_CONNECT_S, settings.timeout_s)),
         stream_chunk_timeout=settings.timeout_s,
         http_client=openai.DefaultHttpxClient(limits=limits),
