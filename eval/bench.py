@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
-from pathlib import Path
 from typing import Any, TypedDict
 
+from mm4st_agent.provenance import source_commit
 from mm4st_agent.runtime import Runtime
 
 
@@ -53,7 +52,7 @@ def bench_forecast(runtime: Runtime) -> dict[str, Any]:
                 _row(f"{name} {channel.name}: test MAE over all steps", ours, mae, peer, channel.unit)
                 for peer, mae in errors.items()
             ]
-    return {"rows": rows, "commit": _commit(), "machine": _machine()}
+    return {"rows": rows, "commit": source_commit(), "machine": _machine()}
 
 
 def print_rows(report: dict[str, Any]) -> None:
@@ -73,18 +72,6 @@ def print_rows(report: dict[str, Any]) -> None:
 def _row(name: str, ours: float | None, peer: float | None, peer_name: str, unit: str) -> BenchRow:
     ratio = peer / ours if ours and peer is not None else None
     return BenchRow(name=name, ours=ours, peer=peer, peer_name=peer_name, ratio=ratio, unit=unit, better="lower")
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with `-dirty` where files differ from it; None outside a checkout."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or None
 
 
 def _machine() -> str:
