@@ -38,6 +38,9 @@ class _Commands(click.Group):
             return super().main(given, *rest, **{**options, "standalone_mode": False})
         except click.exceptions.Abort:
             sys.exit(130)
+        except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+            sys.stdout = None
+            sys.exit(0)
         except click.ClickException as err:
             if as_json:
                 _print_json(UsageError(err.format_message()).to_json())
@@ -182,7 +185,7 @@ def data_list(as_json: bool) -> None:
         for name in registry.names()
     ]
     if as_json:
-        _print_json(rows)
+        _print_json({"datasets": rows})
         return
     for row in rows:
         click.echo(f"{row['name']:14} {'' if row['available'] else '(files missing) '}{row['title']}")
@@ -193,8 +196,8 @@ def data_list(as_json: bool) -> None:
 @as_of_option
 @json_option
 def data_describe(name: str, as_of: str | None, as_json: bool) -> None:
-    """Describe the data set NAME."""
-    reply = _runtime().tool("describe_dataset", {"dataset": name}, as_of).model_dump(mode="json")
+    """Describe the data set NAME: all of it, or what was known at --as-of."""
+    reply = _runtime().tool("describe_dataset", {"dataset": name}, as_of or "end").model_dump(mode="json")
     _print_json(reply, indent=None if as_json else 2)
 
 
@@ -204,13 +207,30 @@ def data_describe(name: str, as_of: str | None, as_json: bool) -> None:
 @click.option("--time-zone", default="UTC", show_default=True, help="Zone of the time stamps, e.g. US/Pacific.")
 @click.option("--unit", default="", help="Unit of the values, e.g. mph.")
 @click.option("--layout", type=click.Choice(["auto", "wide", "long"]), default="auto", show_default=True)
+@click.option("--channel", default="value", show_default=True, help="What was measured, e.g. speed.")
+@click.option(
+    "--time-label",
+    type=click.Choice(["start", "instant"]),
+    default="instant",
+    show_default=True,
+    help="start: a stamp begins the interval that its reading covers, and is known only when that is over.",
+)
+@click.option("--time-format", help="How stamps are written where not ISO 8601, e.g. '%d/%m/%Y %H:%M'.")
+@click.option("--domain", default="general", show_default=True, help="What the data are about, e.g. traffic.")
+@click.option("--place-word", default="sensor", show_default=True, help="What a place is called, e.g. station.")
 @json_option
-def data_import(path: Path, name: str, time_zone: str, unit: str, layout: Any, as_json: bool) -> None:
-    """Import the CSV or parquet file PATH: wide (time, one column a node) or long (time, node, value)."""
+def data_import(path: Path, name: str, as_json: bool, **options: Any) -> None:
+    """Import the CSV or Parquet file PATH: wide (time, one column a node) or long (time, node, value)."""
+    import numpy as np
+
     from mm4st_agent.data.formats import read_table
 
     runtime = _runtime()
-    runtime.registry.add(read_table(path, name=name, time_zone=time_zone, unit=unit, layout=layout))
+    runtime.registry.check_new(name)
+    panel = read_table(path, name=name, **options)
+    if len(empty := np.flatnonzero(np.isnan(panel.values()).all(axis=0))):
+        click.echo(f"Note: there is no reading at all in {', '.join(panel.node_ids[i] for i in empty)}.", err=True)
+    runtime.registry.add(panel)
     reply = runtime.tool("describe_dataset", {"dataset": name}).model_dump(mode="json")
     _print_json(reply, indent=None if as_json else 2)
 
@@ -297,6 +317,7 @@ def app() -> None:
 def serve_vlm(model: str, port: int, tool_parser: str, chat_template: Path | None) -> None:
     """Serve a vision-language model with vLLM, on loopback, until interrupted."""
     import os
+    import signal
     import subprocess
 
     from mm4st_agent.agent.backends.serve import server_command, server_environment
@@ -305,7 +326,7 @@ def serve_vlm(model: str, port: int, tool_parser: str, chat_template: Path | Non
     command = server_command(model, port=port, tool_parser=tool_parser, chat_template=chat_template)
     click.echo(f"Serving {model} at http://127.0.0.1:{port}/v1; ask with --chat-model vllm.", err=True)
     code = subprocess.run(command, env={**os.environ, **server_environment(model)}, check=False).returncode
-    if code > 0:
+    if code not in (0, -signal.SIGINT, -signal.SIGTERM):
         raise ServerError(
             f"The server of {model!r} stopped with code {code}; its log above says why.",
             "Without access to the model hub, give a folder with weights: mm4st serve-vlm --model PATH.",

@@ -174,7 +174,7 @@ def _quantities(model: BaseModel, prefix: str, outer_units: Mapping[str, str]) -
         unit = ""
         if marks:
             mark = marks[0]
-            unit = mark.name if isinstance(mark, Unit) else units[mark.field]
+            unit = mark.name if isinstance(mark, Unit) else units.get(mark.field, "")
         value = getattr(model, name)
         items = enumerate(value) if isinstance(value, (list, tuple)) else [(None, value)]
         for index, item in items:

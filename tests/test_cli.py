@@ -129,6 +129,8 @@ def test_data_list_and_describe() -> None:
         "licence", "source", "sha256",
     } <= set(described)  # fmt: skip
     assert described["nodes"] == 24
+    assert described["end"] == "2025-09-28T23:55:00+01:00"
+    assert _json("data", "describe", "demo", "--as-of", "2025-09-02T00:00")["end"] == "2025-09-01T23:55:00+01:00"
 
 
 def _write_csv(path: Path, bad: str = "") -> Path:
@@ -153,6 +155,18 @@ def test_own_data_can_be_imported_and_asked_about(tmp_path: Path) -> None:
     again = _run("data", "import", str(path), "--name", "my-air", "--json")
     assert again.exit_code == 2
     assert "already" in json.loads(again.stdout)["error"]["message"]
+
+
+def test_import_options_reach_the_card(tmp_path: Path) -> None:
+    path = tmp_path / "PM.CSV"
+    path.write_text("when,A\n" + "\n".join(f"{d:02d}/02/2026 00:00,{d}" for d in range(1, 29)) + "\n")
+    options = ["--channel", "pm25", "--time-format", "%d/%m/%Y %H:%M", "--domain", "air", "--place-word", "district"]
+
+    described = _json("data", "import", str(path), "--name", "pm", "--unit", "ug/m3", *options)
+
+    assert described["channels"][0]["name"] == "pm25"
+    assert (described["place_word"], described["step_s"]) == ("district", 86400)
+    assert described["start"].startswith("2026-02-01")
 
 
 @pytest.mark.parametrize(

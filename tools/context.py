@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
+from datetime import datetime
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
+from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.prediction import Forecaster
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
@@ -19,7 +20,8 @@ class ToolContext:
     """Given to every tool call; made by the runtime, never by a chat model.
 
     Attributes:
-        as_of: The clock. Text without a zone is local time of the data; None is the data's end.
+        as_of: The clock. Text without a zone is local time of the data; 'end' is the data's end, None the
+            data's own `now`.
     """
 
     registry: Registry
@@ -35,8 +37,23 @@ class ToolContext:
             UsageError: no such data set, or `as_of` is outside it.
             DataError: its files are missing or broken.
         """
-        return self.registry.open(dataset).until(self.as_of)
+        whole = self.registry.open(dataset)
+        return whole.until(self.as_of or whole.now)
 
-    def at(self, as_of: str | None) -> Self:
-        """The same context with another clock."""
-        return replace(self, as_of=as_of)
+
+def cut_at(panel: Panel, until: datetime | None) -> Panel:
+    """The panel as it was known at the end of a window, which may lie before its clock; None is the clock.
+
+    Raises:
+        UsageError: `until` is later than the clock, before the data, or skipped or repeated by a clock change.
+    """
+    if until is None:
+        return panel
+    moment = panel.local(until)
+    if not panel.start <= moment <= panel.end:
+        raise UsageError(
+            f"until {moment:%Y-%m-%dT%H:%M} is not between the first reading, {panel.start:%Y-%m-%dT%H:%M}, and the "
+            f"clock, {panel.end:%Y-%m-%dT%H:%M}.",
+            "Leave it out to look up to now; forecast looks ahead.",
+        )
+    return panel.until(moment.to_pydatetime())

@@ -12,6 +12,7 @@ from pydantic import Field
 from rapidfuzz import fuzz
 
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
+from tools.readings import given
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
@@ -29,6 +30,8 @@ _FREEWAY = re.compile(
     rf"\b(?:i|sr|us|ca|interstate|(?:state )?route|rte|freeway|fwy|highway|hwy|the)[\s-]*(\d{{1,3}})"
     rf"(?:[\s-]*({_DIRECTION}))?\b"
 )
+_BARE_FREEWAY = re.compile(rf"\b(\d{{1,3}})[\s-]*({_DIRECTION})\b|\b(north|south|east|west|[nsew]b)\s+(\d{{1,3}})\b")
+"""A number alone is a freeway only beside a direction, and only where the data have such a freeway."""
 _DIRECTION_WORD = re.compile(r"\b(north|south|east|west|[nsew]b)(?:bound)?\b")
 _POSTMILE = re.compile(r"\b(?:abs(?:olute)? )?(?:pm|post ?mile|mile ?post|mile marker|mile)\s*(\d+(?:\.\d+)?)")
 _SMALL_WORDS = {
@@ -146,27 +149,45 @@ def _by_words(query: str, nodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         scores = np.nan_to_num(np.clip(99 - 20 * away, 0, None))
         query = query.replace(found[0], " ")
         understood = True
-    if "freeway" in nodes and (found := _FREEWAY.search(query)):
-        rest = query.replace(found[0], " ")
-        turn = _DIRECTION_WORD.search(rest) if found[2] is None else None
-        heading = found[2] or (turn[1] if turn else None)
-        query = rest.replace(turn[0], " ") if turn else rest
-        scores = scores * _on_freeway(nodes["freeway"], found[1], heading)
+    if "freeway" in nodes and (freeway := _freeway(query, nodes["freeway"])):
+        number, heading, query = freeway
+        scores = scores * _on_freeway(nodes["freeway"], number, heading)
         understood = True
     plain_names = [_words(name) for name in nodes["name"]]
-    fillers = (_SMALL_WORDS | _PLACE_WORDS).difference(*(name.split() for name in plain_names))
-    words = " ".join(word for word in query.split() if word not in fillers)
+    # Words like 'at' tell no two names apart, even where one has them; 'station' may, as in 'Station Square'.
+    fillers = _SMALL_WORDS | _PLACE_WORDS.difference(*(name.split() for name in plain_names))
+    words = _without(fillers, query)
     if words:
-        names = np.array([_likeness(words, name) for name in plain_names])
+        names = np.array([_likeness(words, _without(fillers, name) or name) for name in plain_names])
         layers = [c for c in nodes.columns if c != "name" and pd.api.types.is_string_dtype(nodes[c])]
         if not understood and layers:
             other = nodes[layers].astype(str).agg(" ".join, axis=1)
             names = np.maximum(names, [0.85 * fuzz.token_set_ratio(words, _words(text)) for text in other])
-        exact = (scores > 0) & np.array([_names_it(words, name) for name in plain_names])
+        exact = (scores > 0) & np.array([_names_it(query, name) for name in plain_names])
         scores = np.where((scores > 0) & (names >= MIN_SCORE), names, 0.0)
     elif not understood:
         scores = np.zeros(len(nodes))
     return np.where(exact, 100.0, 0.0 if exact.any() else scores), exact
+
+
+def _freeway(query: str, freeways: pd.Series) -> tuple[str, str | None, str] | None:
+    """The number of the freeway that the query names, its direction if it has one, and the other words."""
+    found = _FREEWAY.search(query)
+    if found is not None:
+        number, heading = found[1], found[2]
+    else:
+        bare = _BARE_FREEWAY.finditer(query)
+        found = next((one for one in bare if _on_freeway(freeways, one[1] or one[4], None).any()), None)
+        if found is None:
+            return None
+        number, heading = found[1] or found[4], found[2] or found[3]
+    rest = query.replace(found[0], " ")
+    turn = _DIRECTION_WORD.search(rest) if heading is None else None
+    return number, heading or (turn[1] if turn else None), rest.replace(turn[0], " ") if turn else rest
+
+
+def _without(fillers: set[str], text: str) -> str:
+    return " ".join(word for word in text.split() if word not in fillers)
 
 
 def _names_it(words: str, name: str) -> bool:
@@ -220,13 +241,13 @@ def _match(panel: Panel, nodes: pd.DataFrame, position: int, exact: bool, score:
     numbers = [c for c in nodes.columns if c not in ("lat", "lon") and pd.api.types.is_numeric_dtype(nodes[c])]
     return PlaceMatch(
         id=node,
-        name=str(row["name"]),
+        name=panel.place_name(node),
         description=_describe(row),
         exact=exact,
         score=round(score, 1),
-        lat=_number(row["lat"]),
-        lon=_number(row["lon"]),
-        attributes=[Attribute(name=c, value=_number(row[c]), unit=_ATTRIBUTE_UNITS.get(c, "")) for c in numbers],
+        lat=given(row["lat"], 10),
+        lon=given(row["lon"], 10),
+        attributes=[Attribute(name=c, value=given(row[c], 10), unit=_ATTRIBUTE_UNITS.get(c, "")) for c in numbers],
         upstream=[other for other in feeds if other not in both][:_NEIGHBOURS],
         downstream=[other for other in fed if other not in both][:_NEIGHBOURS],
         neighbours=both[:_NEIGHBOURS],
@@ -243,11 +264,7 @@ def _describe(row: pd.Series) -> str:
                 parts.append(value)
         elif pd.notna(value):
             parts.append(f"{value:g} lanes" if column == "lanes" else f"{column} {value:.10g}")
-    return ", ".join(parts)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    return ", ".join(" ".join(part.split()) for part in parts)
 
 
 FIND_PLACES = ToolSpec("find_places", FindPlacesIn, FindPlacesOut, find_places, title="Looking up the place")

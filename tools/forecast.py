@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
+from mm4st_agent.forecaster.forecast import check_readings
 from mm4st_agent.toolspec import ImageHandle, Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 if TYPE_CHECKING:
@@ -19,11 +21,11 @@ if TYPE_CHECKING:
     from tools.context import ToolContext
 
 HISTORY_SPANS = 4
-"""The picture shows this many times the forecast span as history."""
+"""The picture shows this many times as much history as it reaches ahead."""
 POOR_COVERAGE = 70.0
 """An 80 % interval that held fewer truths than this, in %, is called too narrow."""
-LOW, MEDIAN, HIGH = 0, 2, 4
-"""Positions of the 10 %, 50 % and 90 % quantile."""
+MAX_MINUTES = 100_000
+"""Longer than any forecaster reaches; beyond it the arithmetic of times would end, not the forecast."""
 
 
 class ForecastIn(ToolIn):
@@ -32,7 +34,10 @@ class ForecastIn(ToolIn):
     dataset: str = Field(description="Registered data set name, such as 'pems-orange'.")
     node: str = Field(description="Id of the station or sensor, as find_places gives it.")
     channel: str | None = Field(None, description="Which quantity; leave out for the data set's main one.")
-    minutes: int = Field(60, ge=1, description="How far ahead; 60 is the next hour.")
+    minutes: int = Field(60, ge=1, le=MAX_MINUTES, description="How long a span; 60 alone is the next hour.")
+    start_in_minutes: int = Field(
+        0, ge=0, le=MAX_MINUTES, description="When the span begins, after the clock; 0 is now."
+    )
 
 
 class ForecastStep(ToolOut):
@@ -46,7 +51,7 @@ class ForecastStep(ToolOut):
 
 
 class ForecastTotal(ToolOut):
-    """The sum or mean over all steps, with an 80 % interval of its own."""
+    """The sum or mean over all steps of the span, with an 80 % interval of its own."""
 
     aggregation: Literal["sum", "mean"]
     unit: str
@@ -57,13 +62,15 @@ class ForecastTotal(ToolOut):
 
 
 class ForecastBacktest(ToolOut):
-    """How model and baseline did on earlier data that neither was fitted to, over as many steps."""
+    """How model and baseline did on earlier data that neither was fitted to, over the same steps ahead."""
 
     mae: Measured = Field(description="Mean absolute error of `model`, in the channel's unit.")
     baseline_mae: Measured = Field(description="Of the best baseline, on the same cells.")
     best_baseline: str
     coverage80: Annotated[float | None, Unit("%")] = Field(description="Truths inside the 80 % interval of a step.")
-    total_coverage80: Annotated[float | None, Unit("%")] = Field(description="The same for the total.")
+    total_coverage80: Annotated[float | None, Unit("%")] = Field(
+        description="The same for the total; None where the span begins later than now."
+    )
     where: str
 
 
@@ -87,10 +94,13 @@ class ForecastOut(ToolOut):
     steps: list[ForecastStep]
     total: ForecastTotal
     peak: ForecastStep = Field(description="The step with the highest median.")
-    previous_mean: Measured = Field(description="Mean of the measured readings of the span just before, as long.")
+    previous_mean: Measured = Field(description="Mean of the measured readings before the clock, as long as the span.")
     forecast_mean: Measured = Field(description="Mean of the medians.")
-    change: Annotated[float | None, Unit("%")] = Field(description="From previous_mean to forecast_mean.")
-    baseline_name: str
+    change: Annotated[float | None, Unit("%")] = Field(
+        description="From previous_mean to forecast_mean; None unless both are above 0."
+    )
+    baseline_name: str = Field(description="The best baseline in words, with what it fell back to.")
+    baseline_leads: bool = Field(description="The forecast is the baseline: no model was trained, or it did worse.")
     backtest: ForecastBacktest
     trained_until: datetime | None = Field(description="Training and tuning used nothing later; None: not trained.")
     in_sample: bool = Field(description="Whether this moment lies before trained_until.")
@@ -100,23 +110,23 @@ class ForecastOut(ToolOut):
 
 def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
     """Forecast one node from what was known at the context's `as_of`, and draw it."""
-    from mm4st_agent.forecaster.baselines import TITLES
-
     panel = ctx.panel(args.dataset)
     channel = panel.channel(args.channel)
     position = panel.position(args.node)
-    horizon = math.ceil(args.minutes * 60 / panel.step_s)
-    found = ctx.forecaster_for(panel, channel).predict(panel, [args.node], channel.name, horizon)[0]
+    skip = args.start_in_minutes * 60 // panel.step_s
+    horizon = math.ceil((args.start_in_minutes + args.minutes) * 60 / panel.step_s) - skip
+    forecaster = ctx.forecaster_for(panel, channel)
+    check_readings(ctx.registry.open(args.dataset), forecaster.needed_readings)
+    found = forecaster.predict(panel, [args.node], channel.name, horizon, skip)[0]
     steps = _steps(found)
     previous, coming = _mean(panel.observed(channel.name)[-horizon:, position]), _mean(found.quantiles[:, MEDIAN])
     lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
-    name = _place_name(panel, position)
     total = found.total
     return ForecastOut(
         dataset=panel.name,
         synthetic=panel.card.synthetic,
         node=args.node,
-        name=name,
+        name=panel.place_name(args.node),
         channel=channel.name,
         channel_title=channel.label,
         unit=channel.unit,
@@ -138,12 +148,13 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
         peak=steps[int(np.argmax(found.quantiles[:, MEDIAN]))],
         previous_mean=previous,
         forecast_mean=coming,
-        change=_number(100 * (coming / previous - 1)) if previous and coming is not None else None,
-        baseline_name=TITLES[found.baseline_name],
+        change=_change(previous, coming),
+        baseline_name=found.baseline_title,
+        baseline_leads=found.baseline_leads,
         backtest=ForecastBacktest(
             mae=_number(found.backtest.mae),
             baseline_mae=_number(found.backtest.baseline_mae),
-            best_baseline=TITLES[found.backtest.best_baseline],
+            best_baseline=found.baseline_title,
             coverage80=_number(found.backtest.coverage80),
             total_coverage80=_number(found.backtest.total_coverage80),
             where=found.backtest.where,
@@ -151,7 +162,7 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
         trained_until=None if found.trained_until is None else found.trained_until.to_pydatetime(),
         in_sample=found.in_sample,
         warnings=_warnings(args, panel, found, previous),
-        figure=_figure(args, ctx, panel, found, name),
+        figure=_figure(args, ctx, panel, found, skip + horizon),
     )
 
 
@@ -175,23 +186,22 @@ def _warnings(args: ForecastIn, panel: Panel, found: Forecast, previous: float |
     span = len(found.times) * panel.step_s / 60
     if span != args.minutes:
         warnings.append(
-            f"The data have steps of {panel.step_s / 60:g} minutes, so the forecast covers {span:g} minutes."
+            f"The data have steps of {panel.step_s / 60:g} minutes, so the forecast covers {span:g} minutes "
+            f"instead of {args.minutes}."
         )
     held = found.backtest.total_coverage80
     if held is not None and held < POOR_COVERAGE:
         warnings.append(f"The 80 % interval held only {held:.0f} % of the truths so far: take it as too narrow.")
     if previous is None:
-        warnings.append("The span just before has no measured reading, so there is no change to report.")
+        warnings.append("The time just before has no measured reading, so there is no change to report.")
     return warnings
 
 
-def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, name: str) -> ImageHandle:
-    from mm4st_agent.forecaster.baselines import TITLES
+def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, reach: int) -> ImageHandle:
     from mm4st_agent.imaging.lines import draw_forecast
 
     channel, position = found.channel, panel.position(args.node)
-    shown = slice(-(HISTORY_SPANS * len(found.times)), None)
-    place = f"{panel.card.place_word.capitalize()} {args.node}"
+    shown, place = slice(-HISTORY_SPANS * reach, None), panel.place(args.node)
     picture = draw_forecast(
         times=panel.times[shown],
         values=panel.values(channel.name)[shown, position],
@@ -199,8 +209,8 @@ def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, n
         forecast_times=found.times,
         quantiles=found.quantiles,
         baseline=found.baseline,
-        baseline_name=TITLES[found.baseline_name],
-        title=f"{place}{f' ({name})' if name and name != args.node else ''}: {channel.label}",
+        baseline_name=found.baseline_title,
+        title=f"{place[0].upper()}{place[1:]}: {channel.label}",
         unit=channel.unit,
         time_zone=panel.card.time_zone,
         synthetic=panel.card.synthetic,
@@ -209,9 +219,11 @@ def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, n
     return ImageHandle(image_id=ctx.images.put(picture.png), title=picture.title, alt=picture.alt)
 
 
-def _place_name(panel: Panel, position: int) -> str:
-    nodes = panel.nodes
-    return str(nodes["name"].iloc[position]) if "name" in nodes and pd.notna(nodes["name"].iloc[position]) else ""
+def _change(previous: float | None, coming: float | None) -> float | None:
+    """In %; a percentage says nothing where a mean is 0 or below, such as of degrees."""
+    if previous is None or coming is None or min(previous, coming) <= 0:
+        return None
+    return _number(100 * (coming / previous - 1))
 
 
 def _mean(values: NDArray[np.floating]) -> float | None:

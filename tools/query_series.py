@@ -12,6 +12,8 @@ from pydantic import Field
 
 from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
+from tools.context import cut_at
+from tools.readings import given, mean_of, usual_level
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
@@ -23,9 +25,17 @@ TREND_S = 3600
 TREND_STEPS = 4
 """The trend is over the last hour, or so many steps where an hour has fewer."""
 STEADY_PERCENT = 5.0
-"""A smaller change over the trend window than this share of its mean is 'steady'."""
-NEAR_SLOT_S = 900
-"""Up to this step, one slot before and after also count as the same time of the week."""
+"""'steady' is shown when the slope's whole interval changes the mean by no more than this over the trend window."""
+SHIFT_S, BEFORE_S, BEFORE_READINGS = 900, 2700, 3
+"""A shift is from the 45 minutes before (or three steps) to the last 15 minutes (or the last step)."""
+SHIFT_LEVEL = 0.9999
+SHIFT_PERCENT = 10.0
+"""It is abrupt outside this prediction interval, and by this share of the mean before. On four weeks of 5-minute
+traffic, 0.1 to 0.8 % of all moments were: incidents and the foot of the rush hour, not its slopes."""
+TOTAL_COVERAGE = 90.0
+"""A total needs this share of the window's steps, in %."""
+
+Trend = Literal["rising", "falling", "steady", "unclear"]
 
 
 class QuerySeriesIn(ToolIn):
@@ -34,7 +44,10 @@ class QuerySeriesIn(ToolIn):
     dataset: str = Field(description="Registered data set name, such as 'pems-orange'.")
     node: str = Field(description="Id of the station or sensor, as find_places gives it.")
     channel: str | None = Field(None, description="Which quantity; leave out for the data set's main one.")
-    hours: int = Field(24, ge=1, le=24 * 28, description="How far back to look.")
+    hours: float = Field(24, gt=0, le=24 * 28, description="How far back to look.")
+    until: datetime | None = Field(
+        None, description="Where the window ends, local time of the data; leave out for now. Never later than now."
+    )
 
 
 class QuerySeriesOut(ToolOut):
@@ -47,7 +60,8 @@ class QuerySeriesOut(ToolOut):
     channel: str
     channel_title: str
     unit: str
-    as_of: datetime
+    as_of: datetime = Field(description="The clock of the question.")
+    until: datetime = Field(description="Where the window ends: the clock, or earlier where asked.")
     window_start: datetime = Field(description="Stamp of the first step of the window.")
     window_end: datetime = Field(description="Stamp of the last step of the window.")
     window_hours: Annotated[float, Unit("h")]
@@ -59,6 +73,10 @@ class QuerySeriesOut(ToolOut):
     last: Measured = Field(description="Latest measured reading of the window.")
     last_time: datetime | None
     mean: Measured
+    total: Annotated[float | None, UnitOf("total_unit")] = Field(
+        description="Sum of the window's measured readings; None where they do not add up or under 90 % were measured."
+    )
+    total_unit: str | None
     minimum: Measured
     minimum_time: datetime | None
     maximum: Measured
@@ -71,10 +89,16 @@ class QuerySeriesOut(ToolOut):
     )
     usual_weeks: int = Field(description="Earlier weeks that have such readings.")
     usual_readings: int = Field(description="Readings behind `usual`.")
-    level: Annotated[float | None, Unit("%")] = Field(description="100 * recent / usual; 100 is as usual.")
-    trend: Literal["rising", "falling", "steady"] | None = Field(
-        description="'steady' when the 90 % interval of the slope holds 0, or the change over trend_minutes is below "
-        "5 % of the mean there; None with fewer than 4 measured readings."
+    level: Annotated[float | None, Unit("%")] = Field(
+        description="100 * recent / usual; 100 is as usual. None unless usual > 0."
+    )
+    trend: Trend | None = Field(
+        description="From the 90 % interval of the slope: 'steady' when all of it is within 5 % of the mean over "
+        "trend_minutes, 'rising' or 'falling' when it leaves out 0, else 'unclear'; None with fewer than 4 readings."
+    )
+    shift: Measured = Field(
+        description="Mean of the last 15 minutes (or the last step) less that of the 45 minutes (or 3 steps) before, "
+        "only where abrupt: outside the 99.99 % prediction interval of the readings before, and by 10 % of their mean."
     )
     slope: Annotated[float | None, UnitOf("slope_unit")] = Field(description="Theil-Sen slope over trend_minutes.")
     slope_unit: str
@@ -83,8 +107,9 @@ class QuerySeriesOut(ToolOut):
 
 
 def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
-    """Summarise one node of the panel as it was known at the context's `as_of`."""
-    panel = ctx.panel(args.dataset)
+    """Summarise one node of the panel as it was known at the end of the window, by default the context's clock."""
+    known = ctx.panel(args.dataset)
+    panel = cut_at(known, args.until)
     channel = panel.channel(args.channel)
     position = panel.position(args.node)
     observed = panel.observed(channel.name)[:, position].astype(np.float64)
@@ -95,20 +120,24 @@ def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
     window = slice(-max(1, round(args.hours * 3600 / panel.step_s)), None)
     steps = len(times[window])
     measured = int(np.isfinite(observed[window]).sum())
+    coverage = 100 * measured / steps
+    summed = channel.aggregation == "sum" and coverage >= TOTAL_COVERAGE
     recent_steps = max(1, RECENT_S // panel.step_s)
     trend_steps = max(TREND_STEPS, TREND_S // panel.step_s)
-    recent, usual, weeks, readings = _against_usual(panel, observed, recent_steps)
+    recent = mean_of(observed[-recent_steps:])
+    usual, weeks, readings = _usual(panel, args.node, channel.name, observed[-recent_steps:])
     slope, trend = _trend(observed[-trend_steps:], panel.step_s)
     extremes = _extremes(observed[window], times[window])
     return QuerySeriesOut(
         dataset=panel.name,
         synthetic=panel.card.synthetic,
         node=args.node,
-        name=str(panel.nodes["name"].iloc[position]),
+        name=panel.place_name(args.node),
         channel=channel.name,
         channel_title=channel.label,
         unit=channel.unit,
-        as_of=panel.end.to_pydatetime(),
+        as_of=known.end.to_pydatetime(),
+        until=panel.end.to_pydatetime(),
         window_start=times[window][0].to_pydatetime(),
         window_end=times[-1].to_pydatetime(),
         window_hours=steps * panel.step_s / 3600,
@@ -116,8 +145,10 @@ def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
         measured=measured,
         imputed=int(is_imputed[window].sum()),
         missing=int(is_missing[window].sum()),
-        coverage=round(100 * measured / steps, 1),
-        mean=_mean(observed[window]),
+        coverage=round(coverage, 1),
+        mean=mean_of(observed[window]),
+        total=given(np.nansum(observed[window])) if summed else None,
+        total_unit=channel.total_unit if summed else None,
         last=extremes["last"][0],
         last_time=extremes["last"][1],
         minimum=extremes["minimum"][0],
@@ -129,12 +160,13 @@ def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
         usual=usual,
         usual_weeks=weeks,
         usual_readings=readings,
-        level=_number(100 * recent / usual) if recent is not None and usual else None,
+        level=given(100 * recent / usual) if recent is not None and usual is not None and usual > 0 else None,
         trend=trend,
+        shift=_shift(observed, panel.step_s),
         slope=slope,
         slope_unit=f"{channel.unit} per hour",
         trend_minutes=trend_steps * panel.step_s / 60,
-        warnings=_warnings(panel, args.node, observed[window], is_imputed[window], usual),
+        warnings=_warnings(panel, args.node, observed[window], is_imputed[window], usual, summed),
     )
 
 
@@ -147,38 +179,20 @@ def _extremes(readings: NDArray[np.float64], times: pd.DatetimeIndex) -> dict[st
     if len(finite) == 0:
         return dict.fromkeys(("last", "minimum", "maximum"), (None, None))
     where = {"last": finite[-1], "minimum": np.nanargmin(readings), "maximum": np.nanargmax(readings)}
-    return {name: (_number(readings[i]), times[int(i)].to_pydatetime()) for name, i in where.items()}
+    return {name: (given(readings[i]), times[int(i)].to_pydatetime()) for name, i in where.items()}
 
 
-def _against_usual(
-    panel: Panel, observed: NDArray[np.float64], recent_steps: int
-) -> tuple[float | None, float | None, int, int]:
-    """The recent mean, the usual mean of the same slots, and how many weeks and readings are behind it."""
-    times = panel.times
-    calendar = slots_of(times, panel.step_s, panel.card.holidays)
-    slot, per_week = calendar.of_week, 7 * calendar.per_day
-    near = 1 if panel.step_s <= NEAR_SLOT_S else 0
-    usable = np.isfinite(observed) & (calendar.day_type != HOLIDAY)
-    recent = np.flatnonzero(np.isfinite(observed[-recent_steps:])) + max(0, len(observed) - recent_steps)
-    means: list[float] = []
-    weeks: set[int] = set()
-    readings = 0
-    for i in map(int, recent):
-        away = np.abs(slot - slot[i])
-        earlier = times < times[i] - pd.Timedelta(days=6)
-        same = np.flatnonzero(usable & earlier & (np.minimum(away, per_week - away) <= near))
-        if len(same):
-            means.append(observed[same].mean())
-            readings += len(same)
-            weeks.update(np.round((times[i] - times[same]) / pd.Timedelta(weeks=1)).astype(int))
-    if len(means) < max(1, len(recent)):
-        return _mean(observed[recent]), None, 0, 0
-    return _mean(observed[recent]), _mean(np.array(means)), len(weeks), readings
+def _usual(panel: Panel, node: str, channel: str, recent: NDArray[np.float64]) -> tuple[float | None, int, int]:
+    """The usual mean of the recent measured steps, and how many weeks and readings are behind it."""
+    usual = usual_level(panel, node, channel, len(recent))
+    measured = np.isfinite(recent)
+    if not measured.any() or np.isnan(usual.means[measured]).any():
+        return None, 0, 0
+    counts = usual.counts[:, measured]
+    return mean_of(usual.means[measured]), int(counts.any(axis=1).sum()), int(counts.sum())
 
 
-def _trend(
-    readings: NDArray[np.float64], step_s: int
-) -> tuple[float | None, Literal["rising", "falling", "steady"] | None]:
+def _trend(readings: NDArray[np.float64], step_s: int) -> tuple[float | None, Trend | None]:
     """Slope per hour and its word; see the field `trend` for the rule.
 
     Source:
@@ -190,15 +204,40 @@ def _trend(
     from scipy.stats import theilslopes
 
     fit = theilslopes(readings[finite], finite * step_s / 3600, alpha=0.9)
-    change = abs(fit.slope) * (finite[-1] - finite[0]) * step_s / 3600
-    small = change < STEADY_PERCENT / 100 * abs(readings[finite].mean())
-    if small or fit.low_slope < 0 < fit.high_slope:
-        return _number(fit.slope), "steady"
-    return _number(fit.slope), "rising" if fit.slope > 0 else "falling"
+    hours = (finite[-1] - finite[0]) * step_s / 3600
+    trend: Trend = "unclear"
+    if max(abs(fit.low_slope), abs(fit.high_slope)) * hours <= STEADY_PERCENT / 100 * abs(readings[finite].mean()):
+        trend = "steady"
+    elif fit.low_slope > 0:
+        trend = "rising"
+    elif fit.high_slope < 0:
+        trend = "falling"
+    return given(fit.slope), trend
+
+
+def _shift(readings: NDArray[np.float64], step_s: int) -> float | None:
+    """How far the latest level lies from the one before, where that is abrupt; see the field `shift`."""
+    latest = max(1, SHIFT_S // step_s)
+    earlier = max(BEFORE_READINGS, BEFORE_S // step_s)
+    last, before = (part[np.isfinite(part)] for part in (readings[-latest:], readings[-latest - earlier : -latest]))
+    if len(last) == 0 or len(before) < BEFORE_READINGS:
+        return None
+    from scipy.special import stdtrit
+
+    shift = last.mean() - before.mean()
+    spread = before.std(ddof=1) * np.sqrt(1 / len(last) + 1 / len(before))
+    noise = stdtrit(len(before) - 1, (1 + SHIFT_LEVEL) / 2) * spread
+    large = SHIFT_PERCENT / 100 * abs(before.mean())
+    return given(shift) if abs(shift) > noise and abs(shift) >= large else None
 
 
 def _warnings(
-    panel: Panel, node: str, readings: NDArray[np.float64], imputed: NDArray[np.bool_], usual: float | None
+    panel: Panel,
+    node: str,
+    readings: NDArray[np.float64],
+    imputed: NDArray[np.bool_],
+    usual: float | None,
+    summed: bool,
 ) -> list[str]:
     warnings = []
     finite = np.flatnonzero(np.isfinite(readings))
@@ -211,23 +250,14 @@ def _warnings(
         warnings.append(f"Only {len(finite)} of the {len(readings)} steps in this window were measured.")
     if len(finite) and len(readings) - 1 - finite[-1] >= 3:
         warnings.append(f"The last {len(readings) - 1 - finite[-1]} steps have no measured reading.")
+    if summed and len(finite) < len(readings):
+        warnings.append(f"The total counts the {len(finite)} of {len(readings)} steps that were measured.")
     if len(finite) and usual is None:
         warnings.append("There is no usual level: no earlier week has measured readings at this time of the week.")
     today = panel.times[-1:]
     if slots_of(today, panel.step_s, panel.card.holidays).day_type[0] == HOLIDAY:
         warnings.append(f"{today[0]:%Y-%m-%d} is a public holiday; the usual level is that of ordinary weekdays.")
     return warnings
-
-
-def _mean(readings: NDArray[np.float64]) -> float | None:
-    """Mean of the finite readings; None when there is none."""
-    finite = readings[np.isfinite(readings)]
-    return _number(finite.mean()) if len(finite) else None
-
-
-def _number(value: float | np.floating) -> float:
-    """Six significant digits: more than a float32 reading has."""
-    return float(f"{value:.6g}")
 
 
 QUERY_SERIES = ToolSpec("query_series", QuerySeriesIn, QuerySeriesOut, query_series, title="Reading the data")

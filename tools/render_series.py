@@ -12,7 +12,8 @@ from pydantic import Field
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import ToolError
 from mm4st_agent.toolspec import ImageHandle, ToolIn, ToolOut, ToolSpec
-from tools.query_series import NEAR_SLOT_S
+from tools.context import cut_at
+from tools.readings import usual_level
 
 if TYPE_CHECKING:
     from mm4st_agent.imaging.figure import Picture
@@ -28,7 +29,10 @@ class RenderSeriesIn(ToolIn):
     dataset: str = Field(description="Data set name, such as 'pems-orange'.")
     node: str | None = Field(None, description="Place id, as find_places gives it. A line needs one; None: all places.")
     channel: str | None = Field(None, description="What was measured, such as 'flow'; None: the main one.")
-    hours: int = Field(24, ge=1, le=336, description="How many of the latest hours to draw.")
+    hours: float = Field(24, gt=0, le=336, description="How many hours to draw.")
+    until: datetime | None = Field(
+        None, description="Where the window ends, local time of the data; leave out for now. Never later than now."
+    )
     picture: Literal["line", "heatmap"] = Field(
         "line", description="'line': one place over time. 'heatmap': places x time, to see what spreads."
     )
@@ -49,8 +53,8 @@ class RenderSeriesOut(ToolOut):
 
 
 def render_series(args: RenderSeriesIn, ctx: ToolContext) -> RenderSeriesOut:
-    """Draw what is known at `ctx.as_of` and keep the picture."""
-    panel = ctx.panel(args.dataset)
+    """Draw what is known at the end of the window, by default the context's clock, and keep the picture."""
+    panel = cut_at(ctx.panel(args.dataset), args.until)
     channel = panel.channel(args.channel)
     steps = min(len(panel.times), max(1, round(args.hours * 3600 / panel.step_s)))
     if args.picture == "line":
@@ -83,48 +87,27 @@ def _line(panel: Panel, node: str, channel: str, steps: int) -> Picture:
     from mm4st_agent.imaging.lines import draw_line
 
     row = panel.position(node)
-    place = _place(panel, row)
+    usual = usual_level(panel, node, channel, steps).means
     return draw_line(
         times=panel.times[-steps:],
         values=panel.values(channel)[-steps:, row],
         imputed=panel.imputed(channel)[-steps:, row],
-        usual=_usual(panel, row, channel, steps),
-        title=f"{place[:1].upper()}{place[1:]}: {panel.channel(channel).label}",
+        usual=None if np.isnan(usual).all() else usual,
+        title=_heading(panel.place(node), panel.channel(channel).label),
         unit=panel.channel(channel).unit,
         time_zone=panel.card.time_zone,
         synthetic=panel.card.synthetic,
     )
 
 
-def _usual(panel: Panel, row: int, channel: str, steps: int) -> NDArray[np.float64] | None:
-    """`(steps,)` what is usual at each step drawn, as `query_series` defines it; None where unknown throughout.
-
-    It is the mean of what was measured before the window in the same slot of the week, with the slots
-    beside it where steps are short, and without public holidays.
-    """
-    from mm4st_agent.forecaster.baselines import grouped, mean_of
-    from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
-
-    before = len(panel.times) - steps
-    slots = slots_of(panel.times, panel.step_s, panel.card.holidays)
-    readings = panel.observed(channel)[:before, [row]]
-    readings[slots.day_type[:before] == HOLIDAY] = np.nan
-    beside = (-1, 0, 1) if panel.step_s <= NEAR_SLOT_S else (0,)
-    sums, counts = (
-        np.sum([np.roll(table, shift, axis=0) for shift in beside], axis=0)
-        for table in grouped(readings, slots.of_week[:before], 7 * slots.per_day)
-    )
-    usual = mean_of(sums, counts)[slots.of_week[before:], 0]
-    return None if np.isnan(usual).all() else usual
-
-
 def _heatmap(panel: Panel, rows: NDArray[np.intp], node: str | None, channel: str, steps: int) -> Picture:
     from mm4st_agent.imaging.heatmap import draw_heatmap
 
     word = panel.card.place_word
-    labels = [" ".join((panel.node_ids[row], *_name(panel, row))) for row in rows]
+    ids = [panel.node_ids[row] for row in rows]
+    labels = [" ".join(dict.fromkeys((node_id, panel.place_name(node_id)))) for node_id in ids]
     if node is not None:
-        where = f"Around {_place(panel, panel.position(node))}"
+        where = f"Around {panel.place(node)}"
     elif len(rows) < len(panel.node_ids):
         where = f"{len(rows)} of {len(panel.node_ids)} {word}s, nearest to the one with the most links"
     else:
@@ -135,8 +118,8 @@ def _heatmap(panel: Panel, rows: NDArray[np.intp], node: str | None, channel: st
         values=panel.values(channel)[-steps:, rows],
         imputed=panel.imputed(channel)[-steps:, rows],
         node_labels=labels,
-        highlight=None if node is None else labels[list(rows).index(panel.position(node))],
-        title=f"{where}: {panel.channel(channel).label}",
+        highlight=None if node is None else labels[ids.index(node)],
+        title=_heading(where, panel.channel(channel).label),
         unit=panel.channel(channel).unit,
         time_zone=panel.card.time_zone,
         synthetic=panel.card.synthetic,
@@ -158,15 +141,8 @@ def _rows(panel: Panel, node: str | None) -> NDArray[np.intp]:
     return along_links(adjacency, chosen)
 
 
-def _place(panel: Panel, row: int) -> str:
-    """Such as `station 1205330 (N OF 57)`."""
-    return " ".join((panel.card.place_word, panel.node_ids[row], *(f"({name})" for name in _name(panel, row))))
-
-
-def _name(panel: Panel, row: int) -> list[str]:
-    """The node's name, where it has one that says more than its id."""
-    name = panel.nodes["name"].iloc[row] if "name" in panel.nodes else None
-    return [name] if isinstance(name, str) and name not in ("", panel.node_ids[row]) else []
+def _heading(where: str, what: str) -> str:
+    return f"{where[:1].upper()}{where[1:]}: {what}"
 
 
 RENDER_SERIES = ToolSpec("render_series", RenderSeriesIn, RenderSeriesOut, render_series, title="Drawing the series")

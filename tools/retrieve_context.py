@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import Field, StringConstraints
 
 from mm4st_agent.toolspec import Passage, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
+from tools.context import cut_at
 
 if TYPE_CHECKING:
     from mm4st_agent.data.events import Event
@@ -30,7 +31,14 @@ class RetrieveContextIn(ToolIn):
     )
     node: str | None = Field(None, description="Node id; only events at it or within `hops` of it are searched.")
     hops: int = Field(2, ge=0, le=20, description="How many edges away from `node` an event may be, either direction.")
-    hours: int = Field(24, ge=1, le=8760, description="Only events that began or ended in so many hours before as_of.")
+    hours: float = Field(
+        24, gt=0, le=8760, description="Only events that began or ended in so many hours before `until`."
+    )
+    until: datetime | None = Field(
+        None,
+        description="Where the window ends, local time of the data, never later than now; leave out for now, "
+        "which adds what is announced for later.",
+    )
     kind: Literal["any", "event", "note"] = Field("any", description="Which kind of text to search.")
     limit: int = Field(5, ge=1, le=20, description="At most so many events, and at most so many notes.")
 
@@ -42,7 +50,7 @@ class EventHit(ToolOut):
     start: datetime
     minutes_before: Annotated[int, Unit("min")] = Field(description="From its start to as_of; negative: ahead.")
     ongoing: bool | None = Field(
-        description="It has begun and no end was logged by as_of; null where the log never gives an end."
+        description="It has begun and no end was logged by as_of; null where its source gives no end."
     )
     node: Annotated[str | None, Unit("id")] = Field(description="The node nearest to it.")
     distance: Annotated[float | None, UnitOf("distance_unit")] = Field(description="Of the event from that node.")
@@ -61,8 +69,9 @@ class RetrieveContextOut(ToolOut):
     """Events, best first by relevance, closeness and time together; notes, best first by relevance."""
 
     as_of: datetime
+    until: datetime = Field(description="Where the window of the events ends: as_of, or earlier where asked.")
     node: Annotated[str | None, Unit("id")]
-    hours: Annotated[int, Unit("h")]
+    hours: Annotated[float, Unit("h")]
     events_found: int = Field(description="Events that passed the filters; `events` has the best of them.")
     events_logged: int = Field(description="Events in the whole log by as_of; 0 where there is no log.")
     events: list[EventHit]
@@ -73,27 +82,28 @@ def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveConte
     """Search the log near a node, and the notes.
 
     Events are ranked by reciprocal rank fusion of three orders: relevance to the query, hops
-    from the node, and time between their start and as_of.
+    from the node, and time between their start and the end of the window.
     """
     panel = ctx.panel(args.dataset)
+    until = cut_at(panel, args.until).end
     hops = None if args.node is None else neighbourhood(panel, args.node, args.hops)
     found: list[Event] = []
     hits: list[Hit] = []
     notes: list[Hit] = []
     if args.kind != "note":
-        found = _recent(panel, None if hops is None else hops.keys(), args.hours)
+        found = _within(panel, None if hops is None else hops.keys(), until, args.hours)
         relevant = ctx.knowledge.search(args.query, panel=panel, events=found, kind="event", limit=len(found))
-        hits = _rank_events(relevant, hops, panel.end)[: args.limit]
+        hits = _rank_events(relevant, hops, until)[: args.limit]
     if args.kind != "event":
         notes = ctx.knowledge.search(args.query, panel=panel, kind="note", limit=args.limit)
-    ends_are_logged = any(event.end is not None for event in panel.events)
     return RetrieveContextOut(
         as_of=panel.end.to_pydatetime(),
+        until=until.to_pydatetime(),
         node=args.node,
         hours=args.hours,
         events_found=len(found),
         events_logged=len(panel.events),
-        events=[_event_hit(hit, panel, hops, ends_are_logged) for hit in hits],
+        events=[_event_hit(hit, panel, hops) for hit in hits],
         notes=[NoteHit(title=hit.heading, passage=_passage(hit)) for hit in notes if hit.similarity >= MIN_SIMILARITY],
     )
 
@@ -112,36 +122,42 @@ def neighbourhood(panel: Panel, node: str, hops: int) -> dict[str, int]:
     return {str(near): int(n) for near, n in nx.single_source_shortest_path_length(graph, node, cutoff=hops).items()}
 
 
-def _recent(panel: Panel, nodes: Collection[str] | None, hours: int) -> list[Event]:
-    since = panel.end - pd.Timedelta(hours=hours)
+def _within(panel: Panel, nodes: Collection[str] | None, until: pd.Timestamp, hours: float) -> list[Event]:
+    """Events that began or ended in the window; with those announced for later when it ends at the clock."""
+    since = until - pd.Timedelta(hours=hours)
+    announced = until == panel.end
     return [
         event
         for event in panel.events
-        if (event.start >= since or (event.end is not None and event.end >= since))
+        if (
+            since < event.start <= until
+            or (event.end is not None and since < event.end <= until)
+            or (announced and event.start > until)
+        )
         and (nodes is None or event.node in nodes)
     ]
 
 
-def _rank_events(hits: Sequence[Hit], hops: dict[str, int] | None, as_of: pd.Timestamp) -> list[Hit]:
+def _rank_events(hits: Sequence[Hit], hops: dict[str, int] | None, until: pd.Timestamp) -> list[Hit]:
     from mm4st_agent.knowledge.ranking import ranks, reciprocal_rank_fusion
 
     events = {hit.doc_id: hit.event for hit in hits if hit.event is not None}
     fused = reciprocal_rank_fusion(
         ranks({hit.doc_id: hit.score for hit in hits}),
-        ranks({key: -abs((event.start - as_of).total_seconds()) for key, event in events.items()}),
+        ranks({key: -abs((event.start - until).total_seconds()) for key, event in events.items()}),
         ranks({key: -hops[event.node] for key, event in events.items() if event.node} if hops else {}),
     )
     return sorted(hits, key=lambda hit: -fused[hit.doc_id])
 
 
-def _event_hit(hit: Hit, panel: Panel, hops: dict[str, int] | None, ends_are_logged: bool) -> EventHit:
+def _event_hit(hit: Hit, panel: Panel, hops: dict[str, int] | None) -> EventHit:
     event = hit.event
     assert event is not None
     return EventHit(
         passage=_passage(hit),
         start=event.start.to_pydatetime(),
         minutes_before=int((panel.end - event.start).total_seconds() // 60),
-        ongoing=event.end is None and event.start <= panel.end if ends_are_logged else None,
+        ongoing=event.end is None and event.start <= panel.end if event.end_known else None,
         node=event.node,
         distance=event.distance,
         distance_unit=event.distance_unit,

@@ -18,7 +18,8 @@ class Event:
 
     Attributes:
         text: The log's own words.
-        end: None while the event runs or when its end is not known yet.
+        end: None while the event runs, or when its end is not known.
+        end_known: False where the source gives no end, so that nobody can say whether it still runs.
         published_at: When the log first showed it; nothing earlier may see it.
         node: The nearest node's id, or None when the place is unknown.
         place: The place in the log's own terms.
@@ -35,6 +36,7 @@ class Event:
     place: str = ""
     distance: float | None = None
     distance_unit: str = "mile"
+    end_known: bool = True
 
     def until(self, as_of: pd.Timestamp) -> Event | None:
         """The event as it was known at `as_of`: None if unpublished; no end if it had not ended."""
@@ -67,6 +69,8 @@ def read_events(path: Path) -> tuple[Event, ...]:
             row = json.loads(line)
             for name in ("start", "end", "published_at"):
                 row[name] = pd.Timestamp(row[name]) if row[name] is not None else None
+            # Files from before `end_known` held no event that still ran.
+            row.setdefault("end_known", row["end"] is not None)
             events.append(Event(**row))
         except (ValueError, TypeError, KeyError) as err:
             raise DataError(f"{path}, line {number}: not an event ({err}).") from err

@@ -22,6 +22,7 @@ Layout = Literal["auto", "wide", "long"]
 
 TIME_NAMES = ("time", "timestamp", "datetime", "date", "date_time", "ts")
 NODE_NAMES = ("node", "sensor", "station", "detector", "device", "site", "id")
+COORDINATES = ("time", "node", "name", "kind", "lat", "lon")
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 """What counts as a missing reading, in any case; anything else must be a number."""
 MAX_SPARSITY = 100
@@ -41,6 +42,8 @@ def read_table(
     channel: str = "value",
     time_format: str | None = None,
     time_label: Literal["start", "instant"] = "instant",
+    domain: str = "general",
+    place_word: str = "sensor",
 ) -> Panel:
     """Read one channel from a table with time stamps.
 
@@ -49,25 +52,30 @@ def read_table(
     Args:
         path: `.csv`, `.csv.gz` (comma, semicolon or tab) or `.parquet`. Wide: a time column and one column a
             node. Long: time, node, value. Empty, NA, NaN, N/A, null and None are missing readings.
-        name: Of the new data set: lower-case letters, digits, '.', '-', '_'.
+        name: Of the new data set; `Registry.check_new` says which are free.
         time_zone: Of stamps without an offset.
         unit: Of the readings.
         layout: 'auto' reads three columns of which one is called node, sensor, station, ... as long.
         channel: What the readings are called.
         time_format: strftime pattern; None reads ISO 8601 only, since 03/04/2022 could be either.
         time_label: Whether a stamp marks the start of its interval.
+        domain: What the data are about, such as 'traffic'.
+        place_word: What a node is called, such as 'station'.
 
     Returns:
         Panel of shape `(T, N)`, float32, NaN where there is no reading.
 
     Raises:
-        UsageError: the name or the time zone is no such thing.
+        UsageError: there is no such time zone or time format, or the channel cannot be called so.
         DataError: the file cannot be read as such a table; the message names the row (the header is row 1),
             the column and the value.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name):
-        raise UsageError(f"{name!r} cannot name a data set.", "Use lower-case letters, digits, '.', '-' and '_'.")
     zone = _zone(time_zone)
+    if not channel.strip() or channel in COORDINATES:
+        raise UsageError(
+            f"{channel!r} cannot name what was measured.",
+            f"Use a word such as 'speed'; not one of {', '.join(COORDINATES)}.",
+        )
     table = _load(path)
     time_column = _time_column(path, table)
     others = [column for column in table.columns if column != time_column]
@@ -78,6 +86,8 @@ def read_table(
         is_long = layout == "long"
     if is_long and len(others) != 2:
         raise DataError(f"{path} has {len(table.columns)} columns; the long layout has three: time, node, value.")
+    if not is_long:
+        _refuse_wider_long(path, table, time_column, others)
 
     if is_long:
         value_column = next(c for c in others if c != node_column)
@@ -87,6 +97,8 @@ def read_table(
         _refuse_duplicates(path, times.to_frame("time"))
         numbers = {column: _numbers(path, table[column]) for column in others}
         values = pd.DataFrame(numbers, index=pd.DatetimeIndex(times))
+    if values.isna().all(axis=None):
+        raise DataError(f"{path} holds no reading: every cell is empty.", "Give at least one column with numbers.")
     values = _regular(path, values)
     ids = values.columns.to_numpy(dtype=object)
     card = DataCard(
@@ -94,6 +106,8 @@ def read_table(
         title=name,
         source=f"imported from {path.name}",
         licence="not stated",
+        domain=domain,
+        place_word=place_word,
         time_zone=time_zone,
         time_label=time_label,
         channels=(Channel(name=channel, unit=unit),),
@@ -128,16 +142,17 @@ def _load(path: Path) -> pd.DataFrame:
     """The table, indexed by the row number in the file; columns of a CSV stay text."""
     if not path.is_file():
         raise DataError(f"There is no file {path}.")
-    if path.suffix == ".parquet":
+    kind = path.name.lower()
+    if kind.endswith(".parquet"):
         try:
             table = pd.read_parquet(path)
         except (OSError, ValueError) as err:
-            raise DataError(f"{path} is not a Parquet file: {err}.") from err
+            raise DataError(f"{path} is not a readable Parquet file: {str(err).rstrip('.')}.") from err
         if isinstance(table.index, pd.DatetimeIndex):
             table = table.reset_index(names=str(table.index.name or "time"))
         table.columns = [str(column) for column in table.columns]
         table.index = pd.RangeIndex(1, len(table) + 1)
-    elif path.name.endswith((".csv", ".csv.gz")):
+    elif kind.endswith((".csv", ".csv.gz")):
         table = _load_csv(path)
     else:
         raise DataError(f"{path} is neither CSV nor Parquet.", "Give a .csv, .csv.gz or .parquet file.")
@@ -157,7 +172,7 @@ def _load(path: Path) -> pd.DataFrame:
 
 def _load_csv(path: Path) -> pd.DataFrame:
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
+        with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rt", encoding="utf-8-sig") as file:
             separator = max(",;\t", key=next((line for line in file if line.strip()), "").count)
         table = pd.read_csv(
             path,
@@ -168,11 +183,12 @@ def _load_csv(path: Path) -> pd.DataFrame:
             skip_blank_lines=False,
             skipinitialspace=True,
             encoding="utf-8-sig",
+            compression="gzip" if path.suffix.lower() == ".gz" else None,
         ).fillna("")
     except pd.errors.EmptyDataError as err:
         raise DataError(f"{path} is empty.") from err
     except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, zlib.error) as err:
-        raise DataError(f"{path} is not a readable CSV file: {str(err).strip()}.") from err
+        raise DataError(f"{path} is not a readable CSV file: {str(err).strip().rstrip('.')}.") from err
     table.index = pd.RangeIndex(1, len(table) + 1)
     table = table[(table != "").any(axis=1)]
     header, table = table.iloc[0], table.iloc[1:]
@@ -206,7 +222,11 @@ def _times(path: Path, column: pd.Series, zone: ZoneInfo, time_format: str | Non
             f"{path}, row {row}, column {column.name!r}: {text[row]!r} has a zone or lacks one, unlike the rows above.",
             "Write all stamps with an offset, or none.",
         )
-    parsed = pd.to_datetime(text, format=time_format or "ISO8601", errors="coerce", utc=bool(has_offset.all()))
+    try:
+        parsed = pd.to_datetime(text, format=time_format or "ISO8601", errors="coerce", utc=bool(has_offset.all()))
+    except ValueError as err:
+        hint = "Use strftime codes, such as '%d/%m/%Y %H:%M'."
+        raise UsageError(f"{time_format!r} is not a time format: {err}.", hint) from err
     if parsed.isna().any():
         row = parsed.index[parsed.isna()][0]
         raise DataError(f"{path}, row {row}, column {column.name!r}: {text[row]!r} is not a time stamp.", _ISO_HINT)
@@ -248,6 +268,20 @@ def _numbers(path: Path, column: pd.Series) -> NDArray[np.float32]:
             "Use a point for decimals and no thousands separator; leave missing readings empty.",
         )
     return readings
+
+
+def _refuse_wider_long(path: Path, table: pd.DataFrame, time: str, others: list[str]) -> None:
+    """A table with a node column that holds no number, or repeats its stamps, is long with columns too many."""
+    node = next((column for column in others if _plain(column).removesuffix("_id") in NODE_NAMES), None)
+    if node is None or len(others) <= 2:
+        return
+    if not table[time].duplicated().any() and pd.to_numeric(table[node], errors="coerce").notna().any():
+        return
+    value, *further = [column for column in others if column != node]
+    raise DataError(
+        f"{path} looks long, with the nodes in the column {node!r}, but has further columns: {', '.join(further)}.",
+        f"Keep three columns, such as {time}, {node} and {value}; import each further quantity by itself.",
+    )
 
 
 def _pivot(
@@ -292,16 +326,25 @@ def _regular(path: Path, values: pd.DataFrame) -> pd.DataFrame:
     off = stamps % step != phases[counts.argmax()]
     if off.any():
         raise DataError(
-            f"{path}: the time stamp {index[off][0]:%Y-%m-%dT%H:%M:%S} UTC is off the grid of {pd.Timedelta(step)} "
-            "that most rows follow.",
+            f"{path}: the time stamp {index[off][0]:%Y-%m-%dT%H:%M:%S} UTC is off the grid of {_in_words(step)} that "
+            "most rows follow.",
             "Round or resample the stamps to one step; give days and months in the time zone UTC.",
         )
     length = (stamps[-1] - stamps[0]) // step + 1
     if length > MAX_SPARSITY * len(index):
         gap = int(np.diff(stamps).argmax())
         raise DataError(
-            f"{path}: at a step of {pd.Timedelta(step)} only {len(index)} of {length} rows are there; the longest gap "
+            f"{path}: at a step of {_in_words(step)} only {len(index)} of {length} rows are there; the longest gap "
             f"is from {index[gap]:%Y-%m-%dT%H:%M} to {index[gap + 1]:%Y-%m-%dT%H:%M} UTC.",
             "Is a stamp wrong?",
         )
     return values.reindex(pd.date_range(index[0], index[-1], freq=pd.Timedelta(step)))
+
+
+def _in_words(step_ns: int) -> str:
+    """Such as '5 minutes'."""
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count, rest = divmod(step_ns, size * 10**9)
+        if count and not rest:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{step_ns / 1e9:g} seconds"

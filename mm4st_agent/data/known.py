@@ -183,7 +183,7 @@ def _distance_edges(path: Path, ids: NDArray[np.object_]) -> pd.DataFrame:
 def _incidents(
     path: Path, card: DataCard, stations: pd.DataFrame, imputed_share: NDArray[np.float64]
 ) -> tuple[Event, ...]:
-    """The CHP log in its own words; an end before its start is unknown."""
+    """The CHP log in its own words; a negative duration means that the end is unknown."""
     table = pd.read_csv(path, encoding="utf-8-sig", dtype=str, keep_default_na=False)
     start = pd.to_datetime(table["Start Time"], format="%m-%d-%y %H:%M").dt.tz_localize(card.time_zone)
     events = []
@@ -201,6 +201,7 @@ def _incidents(
                 node=node,
                 place=f"{row['Freeway']} abs PM {row['Abs PM']}" if row["Freeway"] and row["Abs PM"] else "",
                 distance=distance,
+                end_known=minutes >= 0,
             )
         )
     return tuple(sorted(events, key=lambda event: (event.start, event.id)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import zoneinfo
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,6 +24,10 @@ MASK = "ancillary_variables"
 KNOWN_FUTURE = "known_future"
 """Attribute of a covariate that may be read ahead of `as_of` (a calendar, a schedule)."""
 EDGE_COLUMNS = ("source", "target", "weight")
+END = "end"
+"""As a point in time: the data's end."""
+
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
 
 
 def _no_frames() -> Mapping[str, pd.DataFrame]:
@@ -153,6 +158,25 @@ class Panel:
             )
         return int(ids.get_indexer(pd.Index([node]))[0])
 
+    def place_name(self, node: str) -> str:
+        """The node's name with single spaces; its id where it has none.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        position = self.position(node)
+        name = self.data.coords["name"].to_numpy()[position] if "name" in self.data.coords else None
+        return (" ".join(name.split()) if isinstance(name, str) else "") or node
+
+    def place(self, node: str) -> str:
+        """The node in words, such as `station 1205330 (N OF 57)`.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        name = self.place_name(node)
+        return f"{self.card.place_word} {node}" + (f" ({name})" if name != node else "")
+
     def adjacency(self) -> sparse.csr_array:
         """`(N, N)` weights from source (row) to target (column); dimensionless, 0 = no edge."""
         ids = self.data.indexes["node"]
@@ -183,29 +207,56 @@ class Panel:
         return self.step if self.card.time_label == "start" else pd.Timedelta(0)
 
     def moment(self, when: str | datetime | None) -> pd.Timestamp:
-        """Read a point in time; without a zone it is local time of the data, None is `end`.
+        """Read a point in time; without a zone it is local time of the data, None and 'end' are `end`.
+
+        Args:
+            when: ISO 8601: a date, or a date and a time with or without an offset. Nothing is guessed:
+                03/04/2022 could be either.
 
         Raises:
-            UsageError: it is not a time, or lies outside the data.
+            UsageError: it is not such a time, a clock change skips or repeats it, or it lies outside the data.
         """
-        if when is None:
+        if when is None or when == END:
             return self.end
-        try:
-            moment = pd.Timestamp(when)
-            moment = moment.tz_localize(self.zone) if moment.tzinfo is None else moment.tz_convert(self.zone)
-        except (ValueError, TypeError) as err:
-            raise UsageError(f"{when!r} is not a point in time.", "Write it as 2022-01-25T07:30.") from err
-        if pd.isna(moment) or not self.start <= moment <= self.end:
+        moment = self.local(_parsed(when))
+        if not self.start <= moment <= self.end:
             raise UsageError(
                 f"as_of {when!s} is outside the data of {self.name!r}.",
                 f"Choose a time from {self.start:%Y-%m-%dT%H:%M} to {self.end:%Y-%m-%dT%H:%M} ({self.card.time_zone}).",
             )
         return moment
 
+    def local(self, when: datetime) -> pd.Timestamp:
+        """`when` in the zone of the data; without a zone it is local time already.
+
+        Raises:
+            UsageError: a clock change skips or repeats it.
+        """
+        if when.tzinfo is not None:
+            return pd.Timestamp(when).tz_convert(self.zone)
+        # At a clock change, fold 0 has the offset before it and fold 1 the one after it.
+        first, second = (
+            datetime.combine(when.date(), when.time().replace(fold=fold), tzinfo=self.zone) for fold in (0, 1)
+        )
+        before, after = first.utcoffset(), second.utcoffset()
+        if before is None or after is None or before == after:
+            return pd.Timestamp(first)
+        text = f"{when:%Y-%m-%dT%H:%M}"
+        if before > after:
+            raise UsageError(
+                f"{text} occurs twice in {self.card.time_zone}: a clock change repeats it.",
+                f"Write {first.isoformat(timespec='minutes')} or {second.isoformat(timespec='minutes')}.",
+            )
+        raise UsageError(
+            f"{text} does not exist in {self.card.time_zone}: a clock change skips it.",
+            f"Write {(second + (after - before)).isoformat(timespec='minutes')}.",
+        )
+
     def until(self, as_of: str | datetime | None) -> Panel:
         """The panel as it was known at `as_of`: no later reading, event, end of an event, or track.
 
-        A reading stamped with the start of its interval is known only when the interval is over.
+        A reading stamped with the start of its interval is known only when the interval is over, and so is a
+        covariate that is not known ahead.
 
         Raises:
             UsageError: `as_of` is not a time or lies outside the data.
@@ -222,17 +273,35 @@ class Panel:
             self,
             data=self.data.isel(time=slice(0, known)),
             events=tuple(seen for event in self.events if (seen := event.until(moment)) is not None),
-            covariates=_covariates_until(self.covariates, utc),
+            covariates=_covariates_until(self.covariates, utc - self._delay),
             trajectories=None if self.trajectories is None else self.trajectories[self.trajectories["time"] <= moment],
             as_of=moment,
         )
 
 
-def _covariates_until(covariates: xr.Dataset, utc: pd.Timestamp) -> xr.Dataset:
-    """Blank what is not known ahead; the time axis stays, since calendars reach into the future."""
+def _covariates_until(covariates: xr.Dataset, last: pd.Timestamp) -> xr.Dataset:
+    """Blank what is not known ahead after the stamp `last`; the time axis stays, as calendars reach further."""
     hidden = [str(k) for k, v in covariates.data_vars.items() if "time" in v.dims and not v.attrs.get(KNOWN_FUTURE)]
     if not hidden:
         return covariates
     return covariates.assign(
-        {name: covariates[name].where(covariates["time"] <= utc.to_datetime64()) for name in hidden}
+        {name: covariates[name].where(covariates["time"] <= last.to_datetime64()) for name in hidden}
+    )
+
+
+def _parsed(when: str | datetime) -> datetime:
+    """The time as written.
+
+    Raises:
+        UsageError: it is not ISO 8601, or there is no such day or hour.
+    """
+    try:
+        if isinstance(when, datetime) and not pd.isna(when):
+            return when
+        if isinstance(when, str) and _ISO.fullmatch(when.strip()):
+            return datetime.fromisoformat(when.strip())
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{str(when)!r} is not a point in time.", "Write it as 2022-01-25T07:30, or as 2022-01-25T07:30+01:00."
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mm4st_agent.data.card import DataCard, read_card
+from mm4st_agent.data.home import unusable
 from mm4st_agent.data.known import KNOWN, known_card, missing_files
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.store import open_panel, save_panel
@@ -72,6 +73,17 @@ class Registry:
             return True
         return self._data_dir is not None and not missing_files(self._data_dir, known_card(name))
 
+    def check_new(self, name: str) -> None:
+        """Make sure that a new data set may have this name.
+
+        Raises:
+            UsageError: the name is taken, or is not made of letters, digits and '-'.
+        """
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name):
+            raise UsageError(f"{name!r} cannot name a data set.", "Use letters, digits and '-', such as 'my-city'.")
+        if _plain(name) in map(_plain, self.names()):
+            raise UsageError(f"There is a data set {name!r} already.", "Choose another name.")
+
     def add(self, panel: Panel) -> Path:
         """Store a panel as an imported data set under its own name.
 
@@ -79,16 +91,15 @@ class Registry:
             The folder that it was written to.
 
         Raises:
-            UsageError: the name is taken, or is not made of letters, digits and '-'.
+            UsageError: as for `check_new`, or the home folder cannot be written.
         """
-        name = panel.name
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name):
-            raise UsageError(f"{name!r} cannot name a data set.", "Use letters, digits and '-', such as 'my-city'.")
-        if _plain(name) in map(_plain, self.names()):
-            raise UsageError(f"There is a data set {name!r} already.", "Choose another name.")
-        folder = self._imported / name
-        self._imported.mkdir(parents=True, exist_ok=True)
-        save_panel(panel, folder)
+        self.check_new(panel.name)
+        folder = self._imported / panel.name
+        try:
+            self._imported.mkdir(parents=True, exist_ok=True)
+            save_panel(panel, folder)
+        except OSError as err:
+            raise unusable(self._imported, err) from err
         return folder
 
     def _read(self, name: str) -> Panel:

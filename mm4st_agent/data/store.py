@@ -48,13 +48,15 @@ def open_panel(folder: Path) -> Panel:
     Raises:
         DataError: the folder is not a panel, or a part of it is missing or broken.
     """
-    card = read_card(folder / "card.yaml") if (folder / "card.yaml").is_file() else None
-    if card is None:
-        raise DataError(f"{folder} holds no panel: card.yaml is missing.")
+    again = f"Delete the folder {folder} and import the data again."
+    if not (folder / "card.yaml").is_file():
+        raise DataError(f"{folder} holds no panel: card.yaml is missing.", again)
     try:
-        return _read(card, folder)
+        return _read(read_card(folder / "card.yaml"), folder)
+    except DataError as err:
+        raise DataError(err.message, again) from err
     except (OSError, KeyError, ValueError) as err:
-        raise DataError(f"The panel in {folder} is damaged: {err}.", "Import the data again.") from err
+        raise DataError(f"The panel in {folder} is damaged: {str(err).rstrip('.')}.", again) from err
 
 
 def _write(panel: Panel, folder: Path) -> None:

@@ -10,13 +10,14 @@ import textwrap
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -29,6 +30,11 @@ it to 512 pixels, the smallest text is still set at 9.8 pixels, its capitals 7 p
 TEXT_PT = 11.0
 TITLE_PT = 13.0
 FAMILY = "DejaVu Sans"
+FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "IPAGothic",
+    "Droid Sans Fallback", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts for letters that `FAMILY` lacks; the first that is installed is used."""
 
 # Okabe and Ito (2008), "Color universal design": told apart by people of every colour vision.
 BLUE = "#0072B2"
@@ -121,7 +127,8 @@ class Sheet:
             box = self.figure.legend(
                 handles=list(legend.values()), labels=list(legend), ncols=columns, loc="upper left",
                 bbox_to_anchor=(left, top), frameon=False, borderpad=0, borderaxespad=0, handlelength=2.2,
-                columnspacing=1.6, labelspacing=0.35, prop=FontProperties(family=FAMILY, size=TEXT_PT), labelcolor=INK,
+                columnspacing=1.6, labelspacing=0.35, labelcolor=INK,
+                prop=FontProperties(family=families(), size=TEXT_PT),
             )  # fmt: skip
             box.set_in_layout(False)
             for text in box.get_texts():
@@ -136,13 +143,25 @@ class Sheet:
 
 
 def words(**changes: Any) -> dict[str, Any]:
-    """The properties of every text: one family, legible size, and a `$` is a dollar, not mathematics."""
-    return {"family": FAMILY, "size": TEXT_PT, "color": INK, "parse_math": False} | changes
+    """The properties of every text: its fonts, legible size, and a `$` is a dollar, not mathematics."""
+    return {"family": families(), "size": TEXT_PT, "color": INK, "parse_math": False} | changes
+
+
+@cache
+def families() -> list[str]:
+    """The font of every text, and one for the letters that it lacks where the system has one."""
+    installed = {font.name for font in fontManager.ttflist}
+    return [FAMILY, *[name for name in FALLBACKS if name in installed][:1]]
+
+
+@cache
+def _known_letters() -> frozenset[int]:
+    return frozenset().union(*(get_font(findfont(family)).get_charmap() for family in families()))
 
 
 def drawable(text: str) -> str:
-    """`text` on one line; each character that the font lacks becomes an empty box."""
-    known = get_font(findfont(FAMILY)).get_charmap()
+    """`text` on one line; each character that the fonts lack becomes an empty box."""
+    known = _known_letters()
     line = " ".join(unicodedata.normalize("NFC", text).split())
     return "".join(char if ord(char) in known else "\N{WHITE SQUARE}" for char in line)
 
@@ -187,6 +206,6 @@ def plain(axes: Axes) -> None:
     """Thin lines and legible numbers."""
     axes.set_axisbelow(True)
     axes.grid(visible=True, color="#D0D0D0", linewidth=0.8)
-    axes.tick_params(labelsize=TEXT_PT, labelfontfamily=FAMILY, color=GREY, labelcolor=INK, width=0.8, length=4)
+    axes.tick_params(labelsize=TEXT_PT, labelfontfamily=families(), color=GREY, labelcolor=INK, width=0.8, length=4)
     for side, spine in axes.spines.items():
         spine.set(visible=side in ("left", "bottom"), color=GREY, linewidth=0.8)

@@ -8,6 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from mm4st_agent.data.home import unusable
 from mm4st_agent.errors import UsageError
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -28,7 +29,7 @@ class ImageStore:
         """Keep a picture and give its id, the sha256 of its bytes; the same picture is kept once.
 
         Raises:
-            UsageError: the bytes are not a whole PNG.
+            UsageError: the bytes are not a whole PNG, or the folder cannot be made or written.
         """
         if not (png.startswith(_SIGNATURE) and png.endswith(_END)):
             raise UsageError(
@@ -39,15 +40,10 @@ class ImageStore:
         path = self._file(image_id)
         if path.is_file():
             return image_id
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(png)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            self._write(path, png)
+        except OSError as err:
+            raise unusable(self.folder, err) from err
         return image_id
 
     def get(self, image_id: str) -> bytes:
@@ -73,3 +69,14 @@ class ImageStore:
 
     def _file(self, image_id: str) -> Path:
         return self.folder / f"{image_id}.png"
+
+    def _write(self, path: Path, png: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.folder, prefix=".", suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(png)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise

@@ -7,6 +7,8 @@ that it downloads.
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 from chromadb.utils.embedding_functions import register_embedding_function
 
+from mm4st_agent.data.home import unusable
 from mm4st_agent.errors import DataError
 from mm4st_agent.knowledge.embedding import minilm
 
@@ -56,7 +59,8 @@ def open_collection(path: Path) -> chromadb.Collection:
     """Open the collection of the index at `path`, which is made if it is not there.
 
     Raises:
-        DataError: the folder cannot be written, or what it holds is not a Chroma database.
+        UsageError: the folder cannot be made or written.
+        DataError: what it holds is not a Chroma database.
     """
     path = path.expanduser().resolve()
     with _OPENING, readable_errors(path):
@@ -75,12 +79,17 @@ def readable_errors(path: Path) -> Iterator[None]:
     """Turn what Chroma and the file system raise into one sentence.
 
     Raises:
-        DataError: in place of a `ChromaError` or an `OSError`.
+        UsageError: the folder cannot be made or written.
+        DataError: Chroma cannot use what the folder holds.
     """
     try:
         yield
-    except (ChromaError, OSError) as err:
+    except OSError as err:
+        raise unusable(path, err) from err
+    except ChromaError as err:
+        if not os.access(path, os.W_OK):
+            raise unusable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES))) from err
         raise DataError(
-            f"The text index at {path} cannot be used: {err}.",
+            f"The text index at {path} cannot be used: {str(err).rstrip('.')}.",
             "Delete that folder; it is rebuilt from its sources at the next search.",
         ) from err

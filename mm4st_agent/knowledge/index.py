@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import pandas as pd
-
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.knowledge.notes import shipped_notes
@@ -37,8 +35,6 @@ class KnowledgeIndex:
         query: str,
         *,
         panel: Panel | None,
-        as_of: pd.Timestamp | None = None,
-        nodes: Sequence[str] | None = None,
         events: Sequence[Event] | None = None,
         kind: Kind | Literal["any"] = "any",
         limit: int = 5,
@@ -47,19 +43,15 @@ class KnowledgeIndex:
 
         Args:
             query: A question or a few words, in English.
-            panel: Whose events to search; None searches the notes alone.
-            as_of: The clock; None is the panel's own.
-            nodes: Only events at these nodes; notes have no place and stay.
+            panel: Whose events to search, as known at its own clock; None searches the notes alone.
             events: Only these of the panel's events.
             kind: Only events, or only notes.
             limit: At most so many hits.
 
         Raises:
-            UsageError: `as_of` lies outside the panel, or after the moment to which it was cut.
-            DataError: the index folder is unusable.
+            UsageError: the index folder cannot be made or written.
+            DataError: what it holds is broken.
         """
-        if panel is not None and as_of is not None:
-            panel = panel.until(as_of)
         known = {} if panel is None else {_event_id(panel, event): event for event in panel.events}
         if panel is not None and events is not None:
             asked = {_event_id(panel, event) for event in events}
@@ -72,7 +64,6 @@ class KnowledgeIndex:
             query,
             dataset=None if panel is None else panel.name,
             as_of=None if panel is None else panel.as_of,
-            nodes=nodes,
             kind=kind,
             doc_ids=[document.id for document in documents],
             limit=limit,
@@ -98,7 +89,7 @@ def _event_id(panel: Panel, event: Event) -> str:
 
 
 def _document(panel: Panel, doc_id: str, event: Event) -> Document:
-    return Document(doc_id, "event", event.text, event.source, event.place, panel.name, event.node, event.published_at)
+    return Document(doc_id, "event", event.text, event.source, event.place, panel.name, event.published_at)
 
 
 def _with_event(hit: Hit, event: Event | None) -> Hit:

@@ -47,13 +47,12 @@ class Document:
     source: str
     heading: str = ""
     dataset: str | None = None
-    node: str | None = None
     published_at: pd.Timestamp | None = None
 
     @property
     def digest(self) -> str:
         """Changes when anything does that a search reads."""
-        parts = (self.kind, self.text, self.source, self.heading, self.dataset, self.node, self.published_at)
+        parts = (self.kind, self.text, self.source, self.heading, self.dataset, self.published_at)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
@@ -101,7 +100,8 @@ class KnowledgeStore:
         """Store documents, replacing those with the same id. A blank text has no passages.
 
         Raises:
-            DataError: the folder is unusable, or another process writes to it for minutes.
+            UsageError: the folder cannot be made or written.
+            DataError: what it holds is broken, or another process writes to it for minutes.
         """
         ids: list[str] = []
         texts: list[str] = []
@@ -124,20 +124,11 @@ class KnowledgeStore:
             if outdated:
                 collection.delete(ids=sorted(outdated))
 
-    def delete(self, doc_ids: Collection[str]) -> None:
-        """Remove documents; ids that are not stored are ignored.
-
-        Raises:
-            DataError: as for `upsert`.
-        """
-        with self._writing() as collection:
-            collection.delete(where=cast("Where", {"doc_id": {"$in": sorted(doc_ids)}}))
-
     def digests(self) -> dict[str, str]:
         """The digest of every document that is stored completely, by document id.
 
         Raises:
-            DataError: the folder is unusable.
+            UsageError, DataError: as for `upsert`.
         """
         parts: dict[str, list[Mapping[str, Any]]] = {}
         for facts in self._get(None).values():
@@ -150,7 +141,6 @@ class KnowledgeStore:
         *,
         dataset: str | None = None,
         as_of: pd.Timestamp | None = None,
-        nodes: Collection[str] | None = None,
         kind: Kind | Literal["any"] = "any",
         doc_ids: Collection[str] | None = None,
         limit: int = 5,
@@ -164,15 +154,14 @@ class KnowledgeStore:
             query: A question or a few words, in English.
             dataset: Documents of this data set and those that fit all; None searches only the latter.
             as_of: Zone-aware. Documents published later are hidden; undated ones never are.
-            nodes: Hide events at any other node. Notes have no place and stay.
             kind: Hide the other kind.
             doc_ids: Hide all other documents.
             limit: At most so many hits.
 
         Raises:
-            DataError: the folder is unusable.
+            UsageError, DataError: as for `upsert`.
         """
-        where = _where(dataset, as_of, nodes, kind, doc_ids)
+        where = _where(dataset, as_of, kind, doc_ids)
         found = self._get(where)
         if not found or limit < 1:
             return []
@@ -269,8 +258,6 @@ def _facts(document: Document, piece: Chunk, parts: int) -> Metadata:
         "digest": document.digest,
         "dated": document.published_at is not None,
     }
-    if document.node is not None:
-        facts["node"] = document.node
     if document.published_at is not None:
         facts["published_at"] = document.published_at.timestamp()
     return facts
@@ -279,15 +266,12 @@ def _facts(document: Document, piece: Chunk, parts: int) -> Metadata:
 def _where(
     dataset: str | None,
     as_of: pd.Timestamp | None,
-    nodes: Collection[str] | None,
     kind: str,
     doc_ids: Collection[str] | None,
 ) -> Where:
     clauses: list[dict[str, Any]] = [{"dataset": {"$in": ["", dataset or ""]}}]
     if as_of is not None:
         clauses.append({"$or": [{"dated": False}, {"published_at": {"$lte": as_of.timestamp()}}]})
-    if nodes is not None:
-        clauses.append({"$or": [{"kind": "note"}, {"node": {"$in": [*nodes, ""]}}]})
     if kind != "any":
         clauses.append({"kind": kind})
     if doc_ids is not None:

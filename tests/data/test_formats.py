@@ -174,7 +174,7 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
     (tmp_path / "x.xlsx").write_bytes(b"")
 
     for name, part in [
-        ("x.parquet", "not a Parquet file"),
+        ("x.parquet", "not a readable Parquet file"),
         ("x.csv.gz", "not a readable CSV"),
         ("x.csv", "not a readable CSV"),
         ("x.xlsx", "neither CSV nor Parquet"),
@@ -184,8 +184,64 @@ def test_files_that_are_no_tables(tmp_path: Path) -> None:
             read_table(tmp_path / name, name="mine")
 
 
-def test_names_and_zones_are_checked(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot name a data set"):
-        read_table(tmp_path / "x.csv", name="../evil")
+def test_zones_are_checked(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no time zone 'Mars/Olympus'"):
         read_table(tmp_path / "x.csv", name="mine", time_zone="Mars/Olympus")
+
+
+def test_upper_case_extensions_are_read(tmp_path: Path) -> None:
+    (tmp_path / "UP.CSV").write_text(WIDE)
+    (tmp_path / "UP.CSV.GZ").write_bytes(gzip.compress(WIDE.encode()))
+    read(tmp_path, WIDE).data["value"].to_pandas().rename_axis("time").to_parquet(tmp_path / "UP.PARQUET")
+
+    for name in ("UP.CSV", "UP.CSV.GZ", "UP.PARQUET"):
+        assert read_table(tmp_path / name, name="mine").values().shape == (3, 2)
+
+
+@pytest.mark.parametrize("nodes", ["ab", "aa"])
+def test_a_long_table_with_a_further_column_is_told(tmp_path: Path, nodes: str) -> None:
+    minute = 0 if nodes == "ab" else 5
+    text = f"time,station,flow,speed\n2022-01-01 00:00,{nodes[0]},1,60\n2022-01-01 00:0{minute},{nodes[1]},2,50\n"
+
+    message = fails(tmp_path, text)
+
+    assert "column 'station', but has further columns: speed." in message
+    assert "time, station and flow" in message
+
+
+def test_a_wide_table_may_have_a_column_called_like_a_node(tmp_path: Path) -> None:
+    text = "time,site,b,c\n2022-01-01 00:00,1,2,3\n2022-01-01 00:05,4,5,6\n"
+
+    assert read(tmp_path, text).node_ids == ["site", "b", "c"]
+
+
+def test_the_card_says_what_the_importer_said(tmp_path: Path) -> None:
+    card = read(tmp_path, WIDE, domain="traffic", place_word="station", time_label="start", channel="speed").card
+
+    assert (card.domain, card.place_word, card.time_label) == ("traffic", "station", "start")
+    assert card.channels[0].name == "speed"
+
+
+def test_steps_are_named_in_words(tmp_path: Path) -> None:
+    rows = "".join(f"2022-01-01 00:{minute:02d},1\n" for minute in (0, 5, 10, 15, 17))
+
+    assert "off the grid of 5 minutes that" in fails(tmp_path, "time,a\n" + rows)
+
+
+def test_a_table_without_any_reading_is_refused(tmp_path: Path) -> None:
+    assert "holds no reading" in fails(tmp_path, "time,a\n2022-01-01 00:00,\n2022-01-01 00:05,NA\n")
+    assert np.isnan(read(tmp_path, "time,a,b\n2022-01-01 00:00,,1\n2022-01-01 00:05,NA,2\n").values()[:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channel": "time"}, "'time' cannot name what was measured"),
+        ({"channel": " "}, "' ' cannot name what was measured"),
+        ({"time_format": "%Q"}, "'%Q' is not a time format"),
+        ({"time_format": "%d/%Z%z"}, "is not a time format"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read(tmp_path, WIDE, **options)

@@ -106,7 +106,8 @@ def test_orange_incidents_with_holes(orange: Panel) -> None:
     nowhere = events["chp-20690330"]
     assert (nowhere.node, nowhere.distance, nowhere.place) == (None, None, "")
     assert nowhere.text == "Sr57 S To - I5 S Con: SIG Alert"
-    assert events["chp-20669870"].end is None
+    assert (events["chp-20669870"].end, events["chp-20669870"].end_known) == (None, False)
+    assert all(event.end_known == (event.end is not None) for event in orange.events)
     assert all(event.end is None or event.end >= event.start for event in orange.events)
     assert sum(event.node is None for event in orange.events) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -130,7 +131,9 @@ def test_only_known_covariates_reach_beyond_the_clock() -> None:
     cut = panel.until("2022-01-01T10:00").covariates
 
     assert cut.sizes["time"] == 2 * STEPS
-    assert np.isfinite(cut["rain"].to_numpy()).sum() == 11
+    assert np.isfinite(cut["rain"].to_numpy()).sum() == 10
+    instant = make_panel("instant").until("2022-01-01T10:00").covariates
+    assert np.isfinite(instant["rain"].to_numpy()).sum() == 11
     assert cut["holiday"].identical(panel.covariates["holiday"])
     assert cut["elevation"].identical(panel.covariates["elevation"])
 
@@ -150,10 +153,59 @@ def test_outside_the_data_is_refused_with_what_would_work(when: str) -> None:
     assert "2022-01-01T01:00 to 2022-01-03T00:00" in caught.value.hint
 
 
-@pytest.mark.parametrize("when", ["soon", "", "2022-13-01", "25:00"])
-def test_no_time_is_refused(when: str) -> None:
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(
+    "when",
+    ["soon", "", "2022-13-01", "25:00", "02/01/2022 07:30", "01/02/2022", "2022-01-02T24:30", "20220102T0730", "Jan 2"],
+)
+def test_what_is_not_iso_8601_is_refused_with_an_example(when: str) -> None:
+    with pytest.raises(UsageError, match="is not a point in time") as caught:
         make_panel().until(when)
+
+    assert "2022-01-25T07:30" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "when", ["2022-01-02T07:30", "2022-01-02 07:30:00", "2022-01-02T15:30Z", "2022-01-02T16:30+01:00"]
+)
+def test_iso_8601_is_read(when: str) -> None:
+    assert make_panel().moment(when) == at("2022-01-02T07:30")
+
+
+def test_the_end_has_a_name() -> None:
+    assert make_panel().moment("end") == make_panel().end
+    assert make_panel().moment("2022-01-02") == at("2022-01-02T00:00")
+
+
+@pytest.mark.parametrize(
+    ("when", "message", "hint"),
+    [
+        ("2024-10-27T02:30", "repeats it", "Write 2024-10-27T02:30+02:00 or 2024-10-27T02:30+01:00."),
+        ("2024-03-31T02:30", "skips it", "Write 2024-03-31T03:30+02:00."),
+    ],
+)
+def test_a_time_that_a_clock_change_repeats_or_skips_needs_its_offset(when: str, message: str, hint: str) -> None:
+    card = make_panel("instant").card.model_copy(update={"time_zone": "Europe/Berlin"})
+    data = make_panel().data
+    year = data.isel(time=slice(0, 2)).assign_coords(time=pd.to_datetime(["2024-01-01", "2024-12-31"]).as_unit("ns"))
+    panel = Panel(card, year)
+
+    for form in (when, pd.Timestamp(when), datetime.fromisoformat(when)):
+        with pytest.raises(UsageError, match=message) as caught:
+            panel.moment(form)
+        assert caught.value.hint == hint
+    for offset in hint.removeprefix("Write ").removesuffix(".").split(" or "):
+        assert panel.moment(offset) == pd.Timestamp(offset)
+
+
+def test_a_place_has_a_name_and_words() -> None:
+    data = make_panel().data.assign_coords(name=("node", ["KATELLA  2", ""]))
+    panel = dataclasses.replace(make_panel(), data=data)
+
+    assert [panel.place_name(node) for node in "ab"] == ["KATELLA 2", "b"]
+    assert [panel.place(node) for node in "ab"] == ["sensor a (KATELLA 2)", "sensor b"]
+    assert dataclasses.replace(panel, data=data.drop_vars("name")).place("a") == "sensor a"
+    with pytest.raises(UsageError, match="no sensor 'c'"):
+        panel.place_name("c")
 
 
 def test_one_reading_is_too_few() -> None:
@@ -175,7 +227,7 @@ def corrupt_after(panel: Panel, moment: pd.Timestamp) -> Panel:
     delay = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
     utc = moment.tz_convert("UTC").tz_localize(None)
     hidden = xr.DataArray(panel.data.indexes["time"] + delay > utc, dims="time", coords={"time": panel.data["time"]})
-    ahead = panel.covariates["time"] > utc.to_datetime64()
+    ahead = panel.covariates["time"] > (utc - delay).to_datetime64()
     assert panel.trajectories is not None
     tracks = panel.trajectories.copy()
     tracks.loc[tracks["time"] > moment, ["lat", "lon"]] = -99.0

@@ -61,3 +61,24 @@ def test_known_sets_open_by_either_spelling(real_data: Path, tmp_path: Path) -> 
     assert registry.available("pems_orange")
     assert registry.open("pems_orange") is registry.open("pems-orange")
     assert registry.open("los-loop").name == "los-loop"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("../evil", "cannot name"), ("my_city", "cannot name"), ("", "cannot name"), ("Demo", "already")],
+)
+def test_names_of_new_sets_are_checked(tmp_path: Path, name: str, message: str) -> None:
+    registry = Registry(None, tmp_path, {"demo": demo_panel})
+
+    with pytest.raises(UsageError, match=message):
+        registry.check_new(name)
+    registry.check_new("My-City-2")
+
+
+def test_a_home_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    registry = Registry(None, tmp_path / "file" / "data", {})
+
+    with pytest.raises(UsageError, match="cannot be used") as caught:
+        registry.add(demo_panel())
+    assert "MM4ST_HOME" in caught.value.hint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 import signal
 import subprocess
@@ -149,5 +150,21 @@ def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
     path = tmp_path / "city" / part
     shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    with pytest.raises(DataError, match=part):
+    with pytest.raises(DataError, match=part) as caught:
         open_panel(tmp_path / "city")
+    assert caught.value.hint == f"Delete the folder {tmp_path / 'city'} and import the data again."
+
+
+def test_events_of_older_files_have_an_unknown_end_where_none_was_logged(tmp_path: Path) -> None:
+    save_panel(demo_panel(), tmp_path / "city")
+    path = tmp_path / "city" / "events.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        del row["end_known"]
+    rows[0]["end"] = None
+    path.write_text("\n".join(map(json.dumps, rows)))
+
+    events = open_panel(tmp_path / "city").events
+
+    assert [event.end_known for event in events] == [False] + [True] * (len(rows) - 1)
+    assert events[1:] == demo_panel().events[1:]

@@ -119,7 +119,7 @@ def test_rain_is_known_only_up_to_now_and_the_calendar_ahead(panel: Panel) -> No
 
     rain, holiday = cut.covariates["rain_mm_h"], cut.covariates["school_holiday"]
     known = int(np.isfinite(rain.to_numpy()).sum())
-    assert known == 19 * SLOTS + 8 * 12 + 1
+    assert known == 19 * SLOTS + 8 * 12  # 08:00 covers until 08:05
     assert holiday.sel(time="2025-09-24T12:00").item() == 1
     assert holiday.sel(time="2025-09-19T12:00").item() == 0
     assert np.isfinite(holiday.to_numpy()).all()

@@ -74,3 +74,11 @@ def test_a_malformed_id_never_becomes_a_path(tmp_path: Path, image_id: str) -> N
 def test_an_unknown_id_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="There is no picture " + "0" * 64):
         ImageStore(tmp_path).get("0" * 64)
+
+
+def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(UsageError, match="cannot be used") as caught:
+        ImageStore(tmp_path / "file" / "images").put(tiny_png(7))
+    assert "MM4ST_HOME" in caught.value.hint

@@ -11,7 +11,6 @@ import pytest
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
-from mm4st_agent.errors import UsageError
 from mm4st_agent.knowledge.index import KnowledgeIndex
 from mm4st_agent.knowledge.store import Hit, KnowledgeStore
 
@@ -22,7 +21,7 @@ from mm4st_agent.knowledge.store import Document, KnowledgeStore
 store = KnowledgeStore(pathlib.Path(sys.argv[1]))
 known = store.digests()
 assert "note/capacity-drop" in known
-store.upsert([Document("tiny/stranger", "event", "A stranger's entry", "log", dataset="tiny", node="a")])
+store.upsert([Document("tiny/stranger", "event", "A stranger's entry", "log", dataset="tiny")])
 """
 
 
@@ -53,13 +52,6 @@ def test_kind_chooses(index: KnowledgeIndex, panel: Panel) -> None:
     assert index.search("collision", panel=None, kind="event") == []
 
 
-def test_place_filter_hides_events_elsewhere_but_no_notes(index: KnowledgeIndex, panel: Panel) -> None:
-    hits = index.search("collision on the road", panel=panel, nodes=["b"], limit=40)
-
-    assert {hit.doc_id for hit in hits if hit.kind == "event"} == {"tiny/works", "tiny/tanker"}
-    assert any(hit.kind == "note" for hit in hits)
-
-
 def test_only_the_events_asked_for(index: KnowledgeIndex, panel: Panel) -> None:
     hits = index.search("tanker", panel=panel, events=panel.events[:1], kind="event")
 
@@ -71,11 +63,8 @@ def test_a_later_event_is_never_seen_however_well_it_matches(index: KnowledgeInd
     query = "overturned tanker on fire, all lanes closed"
     assert index.search(query, panel=panel)[0].doc_id == "tiny/tanker"
 
-    for hits in (
-        index.search(query, panel=panel.until(NOON), limit=40),
-        index.search(query, panel=panel, as_of=NOON, limit=40),
-    ):
-        assert {hit.doc_id for hit in hits if hit.kind == "event"} == {"tiny/hazard", "tiny/works", "tiny/crash"}
+    hits = index.search(query, panel=panel.until(NOON), limit=40)
+    assert {hit.doc_id for hit in hits if hit.kind == "event"} == {"tiny/hazard", "tiny/works", "tiny/crash"}
 
 
 def test_a_later_end_is_never_shown(index: KnowledgeIndex, panel: Panel) -> None:
@@ -84,7 +73,6 @@ def test_a_later_end_is_never_shown(index: KnowledgeIndex, panel: Panel) -> None
 
     assert end_of_works(index.search("roadworks", panel=panel)) == pd.Timestamp("2024-03-04 13:00", tz="UTC")
     assert end_of_works(index.search("roadworks", panel=panel.until(NOON))) is None
-    assert end_of_works(index.search("roadworks", panel=panel, as_of=NOON)) is None
 
 
 def test_nothing_that_was_indexed_later_changes_an_earlier_answer(tmp_path: Path, panel: Panel) -> None:
@@ -95,11 +83,6 @@ def test_nothing_that_was_indexed_later_changes_an_earlier_answer(tmp_path: Path
         early = panel.until(moment)
         seen, expected = (index.search("lanes closed by a fire", panel=early, limit=9) for index in (whole, cut))
         assert [_comparable(hit) for hit in seen] == [_comparable(hit) for hit in expected]
-
-
-def test_the_clock_cannot_be_set_past_the_panel(index: KnowledgeIndex, panel: Panel) -> None:
-    with pytest.raises(UsageError, match="outside the data"):
-        index.search("tanker", panel=panel.until(NOON), as_of=NOON + pd.Timedelta(hours=6))
 
 
 def test_only_new_or_changed_events_are_written(tmp_path: Path, panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:

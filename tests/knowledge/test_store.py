@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from mm4st_agent.errors import DataError
+from mm4st_agent.errors import DataError, UsageError
 from mm4st_agent.knowledge.chroma import open_collection
 from mm4st_agent.knowledge.store import Document, Hit, KnowledgeStore
 
@@ -18,9 +18,9 @@ NOON = pd.Timestamp("2024-03-04 12:00:00.123456", tz="US/Pacific")
 DOCUMENTS = (
     Document("manual", "note", "A vehicle collision closes a lane and a long queue forms behind it.", "Manual 1"),
     Document("bread", "note", "Dough rises because yeast makes gas.\n\nBake the loaf until it is brown.", "Manual 2"),
-    Document("e1", "event", "1179-Trfc Collision-1141 Enrt", "log 1", "SR 57", "orange", "a", NOON),
-    Document("e2", "event", "1125-Traffic Hazard", "log 2", "I5", "orange", "b", NOON + pd.Timedelta(hours=1)),
-    Document("e3", "event", "1125-Traffic Hazard", "log 3", "I5", "la", "b", NOON),
+    Document("e1", "event", "1179-Trfc Collision-1141 Enrt", "log 1", "SR 57", "orange", NOON),
+    Document("e2", "event", "1125-Traffic Hazard", "log 2", "I5", "orange", NOON + pd.Timedelta(hours=1)),
+    Document("e3", "event", "1125-Traffic Hazard", "log 3", "I5", "la", NOON),
 )
 WRITE = """
 import pathlib, sys
@@ -103,9 +103,7 @@ def test_the_clock_is_an_instant_whatever_the_zone(store: KnowledgeStore) -> Non
     assert hit.published_at == NOON
 
 
-def test_filters_by_place_kind_and_document(store: KnowledgeStore) -> None:
-    assert _ids(store, "hazard", dataset="orange", nodes=["a"], kind="event") == ["e1"]
-    assert set(_ids(store, "hazard", dataset="orange", nodes=[])) == {"manual", "bread"}
+def test_filters_by_kind_and_document(store: KnowledgeStore) -> None:
     assert set(_ids(store, "hazard", dataset="orange", kind="note")) == {"manual", "bread"}
     assert _ids(store, "hazard", dataset="orange", doc_ids=["e2"]) == ["e2"]
     assert _ids(store, "hazard", dataset="orange", doc_ids=[]) == []
@@ -129,13 +127,6 @@ def test_upsert_replaces_a_document_and_all_its_passages(store: KnowledgeStore) 
     assert [hit.text for hit in store.search("bread loaf yeast") if hit.doc_id == "bread"] == [shorter.text]
     assert store.digests()["bread"] == shorter.digest
     assert store.digests().keys() == {document.id for document in DOCUMENTS}
-
-
-def test_deleted_documents_are_gone(store: KnowledgeStore) -> None:
-    store.delete(["bread", "unknown"])
-
-    assert "bread" not in store.digests()
-    assert "bread" not in _ids(store, "yeast", limit=9)
 
 
 def test_among_equals_the_later_comes_first(tmp_path: Path) -> None:
@@ -218,12 +209,14 @@ def test_a_writer_does_not_wait_for_ever(store: KnowledgeStore, monkeypatch: pyt
     store.upsert(DOCUMENTS)
 
 
-def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("")
+@pytest.mark.parametrize("folder", ["file", "file/below", "/proc/nope"])
+def test_a_folder_that_cannot_be_made_names_the_setting(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").write_text("")
 
-    with pytest.raises(DataError, match="cannot be used"):
-        KnowledgeStore(path).digests()
+    with pytest.raises(UsageError, match=r"The folder .* cannot be used") as caught:
+        KnowledgeStore(tmp_path / folder).digests()
+    assert "MM4ST_HOME" in caught.value.hint
+    assert "Delete" not in str(caught.value)
 
 
 def test_hostile_and_foreign_text_is_kept_verbatim(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tools.context import ToolContext
 from tools.describe_dataset import DESCRIBE_DATASET
 
 
-def context(folder: Path, data_dir: Path | None = None, as_of: str | None = None) -> ToolContext:
+def context(folder: Path, data_dir: Path | None = None, as_of: str | None = "end") -> ToolContext:
     absent = cast(Any, None)
     return ToolContext(Registry(data_dir, folder, {"demo": demo_panel}), absent, absent, absent, as_of)
 
@@ -67,6 +67,12 @@ def test_only_what_was_known_is_counted(tmp_path: Path) -> None:
     assert reply.end == pd.Timestamp("2025-09-10T07:55", tz="Europe/Lisbon")
     published = [event for event in demo_panel().events if event.published_at <= pd.Timestamp("2025-09-10T07:02Z")]
     assert reply.events == len(published) < 48
+
+
+def test_without_a_clock_it_is_what_the_data_call_now(tmp_path: Path) -> None:
+    reply = DESCRIBE_DATASET.run({"dataset": "demo"}, context(tmp_path, as_of=None))
+
+    assert reply.end == pd.Timestamp("2025-09-25T07:35", tz="Europe/Lisbon")
 
 
 def test_orange(real_data: Path, tmp_path: Path) -> None:

@@ -197,6 +197,38 @@ def test_orange_by_name_on_a_freeway(orange: ToolContext) -> None:
     assert find(orange, "la veta on I-405").matches == []
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SR 57 southbound at Katella",
+        "SR-57 S Katella",
+        "57 south at Katella",
+        "southbound 57 at Katella",
+        "Katella on the 57 south",
+    ],
+)
+def test_orange_by_name_however_the_freeway_is_written(orange: ToolContext, query: str) -> None:
+    reply = find(orange, query)
+
+    assert ids(reply) == ["1202078", "1202105"]
+    assert all(match.score >= 90 for match in reply.matches)
+
+
+def test_small_words_are_no_part_of_a_name(orange: ToolContext) -> None:
+    reply = find(orange, "I-5 northbound at postmile 106.5")
+
+    assert set(ids(reply)[:2]) == {"1205320", "1205330"}
+    assert min(match.score for match in reply.matches[:2]) >= 90
+    assert (ids(find(orange, "at Chapman off")), ids(find(orange, "chapman off"))[0]) == (["1211907"], "1211907")
+    assert find(orange, "lane 8 north").matches == []
+
+
+def test_names_are_told_with_single_spaces(orange: ToolContext) -> None:
+    match = find(orange, "1212916").matches[0]
+
+    assert (match.name, match.description) == ("KATELLA 2", "SR55-N, KATELLA 2, postmile 15.382, Orange, 5 lanes")
+
+
 def test_orange_by_postmile(orange: ToolContext) -> None:
     nodes = orange.registry.open("pems-orange").nodes
 

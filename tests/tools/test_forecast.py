@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from mm4st_agent.data.card import Channel
-from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.panel import END, Panel
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
@@ -92,6 +93,77 @@ def test_the_change_is_against_the_span_before(context_at: Callable[..., ToolCon
     assert reply.change == pytest.approx(100 * (reply.forecast_mean / reply.previous_mean - 1), rel=1e-2)  # type: ignore[operator]
 
 
+def test_a_later_span(context_at: Callable[..., ToolContext], demo: Panel) -> None:
+    whole = run(context_at(), dataset="demo", node="D05")
+
+    reply = run(context_at(), dataset="demo", node="D05", minutes=20, start_in_minutes=30)
+
+    assert [step.time for step in reply.steps] == [step.time for step in whole.steps[6:10]]
+    assert (reply.minutes, reply.covers_from.strftime("%H:%M"), reply.covers_until.strftime("%H:%M")) == (
+        20,
+        "08:00",
+        "08:20",
+    )
+    assert [step.median for step in reply.steps] == [step.median for step in whole.steps[6:10]]
+    assert reply.total.median == pytest.approx(sum(step.median or 0 for step in reply.steps), rel=1e-3)
+    assert reply.peak in reply.steps
+    before = demo.until(AS_OF).observed("flow")[-4:, demo.position("D05")]
+    assert reply.previous_mean == pytest.approx(float(np.nanmean(before)), rel=1e-4)
+    assert reply.backtest.total_coverage80 is None
+    assert not any("covers" in warning for warning in reply.warnings)
+
+
+def test_a_span_between_the_steps_is_widened(context_at: Callable[..., ToolContext]) -> None:
+    reply = run(context_at(), dataset="demo", node="D05", minutes=10, start_in_minutes=13)
+
+    assert (reply.covers_from.strftime("%H:%M"), reply.covers_until.strftime("%H:%M")) == ("07:40", "07:55")
+    assert any("covers 15 minutes instead of 10" in warning for warning in reply.warnings)
+
+
+@pytest.mark.parametrize("offset", [-200.0, 0.0])
+def test_no_percentage_of_means_that_are_not_above_zero(
+    context_at: Callable[..., ToolContext], demo: Panel, tmp_path: Path, offset: float
+) -> None:
+    data = demo.data.copy(deep=True)
+    data["flow"] = (data["flow"] * (0 if offset == 0 else 1) + offset).assign_attrs(demo.data["flow"].attrs)
+    shifted = dataclasses.replace(demo, data=data)
+    ctx = dataclasses.replace(
+        context_at(shipped=False), registry=Registry(None, tmp_path / "other", {"demo": lambda: shifted})
+    )
+
+    reply = run(ctx, dataset="demo", node="D05")
+
+    assert reply.change is None
+    assert reply.previous_mean is not None
+    assert reply.previous_mean <= 0
+
+
+def test_data_that_are_too_short_as_a_whole(
+    context_at: Callable[..., ToolContext], demo: Panel, tmp_path: Path
+) -> None:
+    short = dataclasses.replace(demo, data=demo.data.isel(time=slice(0, 20)))
+    ctx = dataclasses.replace(
+        context_at(END, shipped=False), registry=Registry(None, tmp_path / "other", {"demo": lambda: short})
+    )
+
+    with pytest.raises(ToolError, match="it has 20 time steps, and a forecast needs 36") as caught:
+        run(ctx, dataset="demo", node="D05")
+
+    assert "Choose a time" not in caught.value.hint
+
+
+def test_a_baseline_that_leads_is_named_with_what_it_fell_back_to(context_at: Callable[..., ToolContext]) -> None:
+    early = run(context_at("2025-09-01T12:00", shipped=False), dataset="demo", node="D05", minutes=15)
+    trained = run(context_at(), dataset="demo", node="D05")
+
+    assert early.baseline_leads
+    assert early.baseline_name in ("the last reading", "the mean so far")
+    assert early.backtest.best_baseline == early.baseline_name
+    assert early.baseline_name in early.figure.alt
+    assert not trained.baseline_leads
+    assert trained.model == "st-vlm-numeric"
+
+
 def test_the_picture_is_kept_and_says_synthetic(context_at: Callable[..., ToolContext]) -> None:
     ctx = context_at()
 
@@ -132,7 +204,14 @@ def test_without_a_checkpoint_a_baseline_answers(context_at: Callable[..., ToolC
     ("args", "said"),
     [
         ({"node": "D99"}, "no station 'D99'"),
-        ({"node": "D05", "minutes": 600}, r"120 steps \(10 hours\) is out of range.*at most 1 hour"),
+        (
+            {"node": "D05", "minutes": 600},
+            r"'demo' reaches 1 hour \(12 steps\) ahead; 10 hours is too far. Ask for at most 1 hour.",
+        ),
+        ({"node": "D05", "minutes": 60, "start_in_minutes": 240}, "5 hours is too far. Ask for at most 1 hour."),
+        ({"node": "D05", "minutes": 10**12}, "less than or equal to 100000"),
+        ({"node": "D05", "start_in_minutes": 10**12}, "less than or equal to 100000"),
+        ({"node": "D05", "start_in_minutes": -5}, "greater than or equal to 0"),
         ({"node": "D05", "minutes": 0}, "greater than or equal to 1"),
         ({"node": "D05", "channel": "rain"}, "no channel 'rain'"),
         ({"node": "D05", "horizon": 3}, "Extra inputs"),
@@ -153,7 +232,9 @@ def test_too_early_a_clock(context_at: Callable[..., ToolContext]) -> None:
 def test_a_station_that_nobody_measured(context_at: Callable[..., ToolContext], real_data: Path) -> None:
     ctx = context_at("2022-01-25T07:30", data_dir=real_data)
 
-    with pytest.raises(ToolError, match="Station 1205364 of 'pems-orange' has no measured traffic flow"):
+    with pytest.raises(
+        ToolError, match=r"Station 1205364 of 'pems-orange' has no measured traffic flow .* shows there is imputed"
+    ):
         run(ctx, dataset="pems-orange", node="1205364")
 
 
@@ -164,6 +245,12 @@ def test_the_main_question(context_at: Callable[..., ToolContext], real_data: Pa
     assert reply.covers_until.isoformat() == "2022-01-25T08:30:00-08:00"
     assert 3000 < (reply.total.median or 0) < 7000
     assert all(math.isfinite(step.low or math.nan) for step in reply.steps)
+
+
+def test_half_a_day_of_data_makes_no_usual_week(context_at: Callable[..., ToolContext], real_data: Path) -> None:
+    reply = run(context_at("2022-01-01T12:00", data_dir=real_data), dataset="pems-orange", node="1205330")
+
+    assert (reply.baseline_name, reply.baseline_leads) == ("the mean so far", False)
 
 
 def test_importing_the_tool_loads_nothing_heavy() -> None:

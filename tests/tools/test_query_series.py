@@ -111,7 +111,7 @@ def test_nothing_after_the_clock_matters(tmp_path: Path) -> None:
     for channel in ("flow", "speed"):
         args = {"node": "D05", "channel": channel, "as_of": "2025-09-16T08:30"}
         assert query(panel, tmp_path, **args) == query(other, tmp_path, **args)
-        assert query(panel, tmp_path, **args | {"as_of": None}) != query(other, tmp_path, **args | {"as_of": None})
+        assert query(panel, tmp_path, **args | {"as_of": "end"}) != query(other, tmp_path, **args | {"as_of": "end"})
 
 
 def test_missing_and_imputed_are_counted_apart(tmp_path: Path) -> None:
@@ -146,8 +146,74 @@ def test_trend_words(tmp_path: Path) -> None:
     assert small.trend == "steady"
     spike = query(made(tmp_path, [50.0] * 6 + [5.0] + [50.0] * 5), tmp_path, node="a")
     assert (spike.trend, spike.slope) == ("steady", 0)
+    faint = query(
+        made(tmp_path, [50, 50.4, 49.6, 50.2, 49.9, 50.5, 50, 50.3, 49.7, 50.1, 50, 50.2]), tmp_path, node="a"
+    )
+    assert faint.trend == "steady"
     noise = query(made(tmp_path, [50.0, 70, 40, 65, 45, 75, 42, 71, 44, 69, 52, 60]), tmp_path, node="a")
-    assert noise.trend == "steady"
+    assert noise.trend == "unclear"
+
+
+def test_a_sudden_drop_is_a_shift_and_not_steady(tmp_path: Path) -> None:
+    reply = query(demo_panel(), tmp_path, node="D22", channel="speed", as_of="2025-09-25T07:40")
+
+    readings = demo_panel().until("2025-09-25T07:40").observed("speed")[-12:, 21].astype(float)
+    assert reply.shift == pytest.approx(readings[-3:].mean() - readings[:-3].mean(), rel=1e-5)
+    assert reply.shift == pytest.approx(-33, abs=0.5)
+    assert reply.trend not in ("steady", None)
+    assert reply.quantities()["shift"].unit == "km/h"
+
+
+@pytest.mark.parametrize(
+    ("values", "shift"),
+    [
+        ([50.0] * 9 + [20.0] * 3, -30),
+        ([50.0] * 9 + [48.0] * 3, None),  # less than 10 %
+        (list(np.linspace(100, 210, 12)), None),  # a slope, however steep, is no shift
+        ([50.0, 70, 40, 65, 45, 75, 42, 71, 44, 69, 72, 60], None),  # within the noise
+        ([50.0] * 9 + [None] * 3, None),
+        ([50.0] * 9 + [None, 20.0, None], -30),
+        ([50.0] * 2 + [None] * 7 + [20.0] * 3, None),  # two readings say nothing of the noise
+    ],
+)
+def test_only_an_abrupt_change_is_a_shift(tmp_path: Path, values: list[float | None], shift: float | None) -> None:
+    assert query(made(tmp_path, values), tmp_path, node="a").shift == shift
+
+
+def test_until_looks_at_an_earlier_window(tmp_path: Path) -> None:
+    args = {"node": "D05", "hours": 1.5}
+    reply = query(demo_panel(), tmp_path, as_of="2025-09-24T12:00", until="2025-09-23T08:00", **args)
+    then = query(demo_panel(), tmp_path, as_of="2025-09-23T08:00", **args)
+
+    assert reply.as_of == pd.Timestamp("2025-09-24T12:00", tz="Europe/Lisbon")
+    assert (reply.until, reply.steps) == (then.as_of, 18)
+    assert reply.model_copy(update={"as_of": then.as_of}) == then
+
+
+def test_a_total_needs_a_sum_and_enough_readings(tmp_path: Path) -> None:
+    panel = demo_panel()
+    day = query(panel, tmp_path, node="D05", as_of="2025-09-24T00:00")
+    values = panel.until("2025-09-24T00:00").observed()[-288:, 4].astype(float)
+    assert day.total == pytest.approx(np.nansum(values), rel=1e-5)
+    assert (day.total_unit, day.quantities()["total"].unit) == ("vehicles", "vehicles")
+    assert f"The total counts the {day.measured} of 288 steps that were measured." in day.warnings
+
+    speed = query(panel, tmp_path, node="D05", channel="speed")
+    assert (speed.total, speed.total_unit) == (None, None)
+
+    imputed = panel.imputed()
+    node = int(imputed.sum(axis=0).argmax())
+    end = panel.times[int(np.flatnonzero(imputed[:, node])[-1])] + pd.Timedelta(minutes=5)
+    gap = query(panel, tmp_path, node=panel.node_ids[node], as_of=end.isoformat(), hours=3)
+    assert (gap.total, gap.total_unit) == (None, None)
+
+
+@pytest.mark.parametrize("usual", [0.0, -5.0])
+def test_a_usual_level_that_is_not_positive_is_told_without_a_ratio(tmp_path: Path, usual: float) -> None:
+    reply = query(made(tmp_path, [usual] * (7 * 288) + [1.0] * 12), tmp_path, node="a")
+
+    assert (reply.usual, reply.usual_weeks, reply.level) == (usual, 1, None)
+    assert not any("no usual level" in warning for warning in reply.warnings)
 
 
 def test_too_few_readings_have_no_trend_and_no_usual_level(tmp_path: Path) -> None:
@@ -157,12 +223,6 @@ def test_too_few_readings_have_no_trend_and_no_usual_level(tmp_path: Path) -> No
     assert (reply.last, reply.measured, reply.missing) == (3, 3, 3)
     assert any("no usual level" in warning for warning in reply.warnings)
     assert any("last 3 steps" in warning for warning in reply.warnings)
-
-
-def test_a_usual_level_of_zero_has_no_ratio(tmp_path: Path) -> None:
-    reply = query(made(tmp_path, [0.0] * (7 * 288) + [1.0] * 12), tmp_path, node="a")
-
-    assert (reply.recent, reply.usual, reply.level) == (1, 0, None)
 
 
 @pytest.mark.parametrize(("step", "weekly"), [("h", 168), ("D", 7)])
@@ -211,6 +271,8 @@ def test_units_and_ids_are_marked(tmp_path: Path) -> None:
         ({"node": "D05", "hours": 0}, "hours"),
         ({"node": "D05", "hours": 10_000}, "hours"),
         ({"node": "D05", "as_of": "2031-01-01"}, "outside the data"),
+        ({"node": "D05", "until": "2025-09-25T07:41"}, "until 2025-09-25T07:41 is not between"),
+        ({"node": "D05", "until": "2025-08-01"}, "is not between"),
         ({"node": "D05", "as_of": "soon"}, "not a point in time"),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -21,19 +22,8 @@ from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
 from mm4st_agent.imaging import heatmap, lines
 from mm4st_agent.imaging.store import ImageStore
+from tools.context import ToolContext
 from tools.render_series import MAX_ROWS, RENDER_SERIES, ROWS_AROUND
-
-
-@dataclasses.dataclass(frozen=True)
-class Context:
-    """The part of a tool's context that drawing needs."""
-
-    registry: Registry
-    images: ImageStore
-    as_of: str | None = None
-
-    def panel(self, dataset: str) -> Panel:
-        return self.registry.open(dataset).until(self.as_of)
 
 
 def chain_panel(nodes: int, step: str = "5min", steps: int = 600, linked: bool = True) -> Panel:
@@ -62,10 +52,12 @@ def chain_panel(nodes: int, step: str = "5min", steps: int = 600, linked: bool =
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Callable[..., Context]:
-    def make(as_of: str | None = None, data_dir: Path | None = None, **panels: Panel) -> Context:
+def context(tmp_path: Path) -> Callable[..., ToolContext]:
+    def make(as_of: str | None = None, data_dir: Path | None = None, **panels: Panel) -> ToolContext:
         makers = {"demo": demo_panel, **{name: (lambda panel=panel: panel) for name, panel in panels.items()}}
-        return Context(Registry(data_dir, tmp_path / "imported", makers), ImageStore(tmp_path / "images"), as_of)
+        registry = Registry(data_dir, tmp_path / "imported", makers)
+        absent = cast(Any, None)
+        return ToolContext(registry, ImageStore(tmp_path / "images"), absent, absent, as_of)
 
     return make
 
@@ -144,16 +136,40 @@ def test_usual_is_the_mean_of_earlier_weeks_without_what_nobody_measured(context
     assert drawn[1]["usual"] is None
 
 
-def test_usual_agrees_with_the_reading_of_the_series(context, drawn) -> None:
+@pytest.mark.parametrize("hours", [0.5, 24, 200])
+def test_usual_agrees_with_the_reading_of_the_series(context, drawn, hours) -> None:
     from tools.query_series import QUERY_SERIES
 
     ctx = context("2025-09-17T08:00")
 
-    RENDER_SERIES.run({"dataset": "demo", "node": "D04"}, ctx)
-    told = QUERY_SERIES.run({"dataset": "demo", "node": "D04"}, ctx)
+    RENDER_SERIES.run({"dataset": "demo", "node": "D04", "hours": hours}, ctx)
+    told = QUERY_SERIES.run({"dataset": "demo", "node": "D04", "hours": hours}, ctx)
 
     measured = ~np.isnan(drawn[0]["values"][-6:]) & ~drawn[0]["imputed"][-6:]
     assert drawn[0]["usual"][-6:][measured].mean() == pytest.approx(told.usual, rel=1e-5)
+
+
+def test_until_ends_the_window(context, drawn) -> None:
+    ctx = context("2025-09-20T12:00")
+
+    reply = RENDER_SERIES.run({"dataset": "demo", "node": "D08", "hours": 1.5, "until": "2025-09-18T09:00"}, ctx)
+    then = RENDER_SERIES.run({"dataset": "demo", "node": "D08", "hours": 1.5}, context("2025-09-18T09:00"))
+
+    assert reply == then
+    assert (reply.steps, reply.until.isoformat()) == (18, "2025-09-18T08:55:00+01:00")
+    with pytest.raises(ToolError, match="until 2025-09-20T12:01 is not between"):
+        RENDER_SERIES.run({"dataset": "demo", "node": "D08", "until": "2025-09-20T12:01"}, ctx)
+
+
+def test_names_are_shown_with_single_spaces(context, drawn) -> None:
+    panel = chain_panel(2)
+    panel = dataclasses.replace(panel, data=panel.data.assign_coords(name=("node", ["KATELLA  2", "N1"])))
+
+    RENDER_SERIES.run({"dataset": "chain", "node": "N0"}, context(chain=panel))
+    RENDER_SERIES.run({"dataset": "chain", "node": "N0", "picture": "heatmap"}, context(chain=panel))
+
+    assert drawn[0]["title"] == "Sensor N0 (KATELLA 2): water level"
+    assert drawn[1]["node_labels"] == ["N0 KATELLA 2", "N1"]
 
 
 def test_a_heatmap_shows_the_surroundings_in_road_order(context, drawn) -> None:
@@ -206,7 +222,7 @@ def test_a_window_longer_than_the_data_or_shorter_than_a_step_is_cut(context) ->
         ({"dataset": "chain", "node": "N9", "picture": "heatmap"}, "'chain' has no sensor 'N9'.", "such as N0"),
         ({"dataset": "chain", "node": "N1", "channel": "wind"}, "'chain' has no channel 'wind'.", "level, spare"),
         ({"dataset": "chains", "node": "N1"}, "There is no data set 'chains'.", "Did you mean 'chain'?"),
-        ({"dataset": "chain", "node": "N1", "hours": 0}, "hours: Input should be greater than or equal to 1", "hours?"),
+        ({"dataset": "chain", "node": "N1", "hours": 0}, "hours: Input should be greater than 0", "hours?"),
         ({"dataset": "chain", "node": "N1", "hours": 337}, "less than or equal to 336", "hours?"),
         ({"dataset": "chain", "node": "N1", "picture": "pie"}, "picture: Input should be 'line' or 'heatmap'", ""),
         ({"dataset": "chain", "steps": 3}, "steps: Extra inputs are not permitted", "dataset, node?"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,10 @@ def ctx(tmp_path: Path, knowledge: KnowledgeIndex) -> ToolContext:
     )
 
 
+def clock(ctx: ToolContext, as_of: str) -> ToolContext:
+    return dataclasses.replace(ctx, as_of=as_of)
+
+
 def _run(ctx: ToolContext, **args: object) -> RetrieveContextOut:
     return RETRIEVE_CONTEXT.run({"dataset": "tiny", "query": "crash blocking a lane", **args}, ctx)
 
@@ -125,13 +130,42 @@ def test_an_end_after_as_of_is_not_known(ctx: ToolContext) -> None:
     ongoing = {hit.passage.doc_id: hit.ongoing for hit in _run(ctx, node="a", kind="event").events}
     assert ongoing == {"tiny/here": True, "tiny/planned": False, "tiny/near": False, "tiny/long": False}
 
-    later = {hit.passage.doc_id: hit.ongoing for hit in _run(ctx.at("2024-03-05T15:00"), node="a", kind="event").events}
+    later = {
+        hit.passage.doc_id: hit.ongoing for hit in _run(clock(ctx, "2024-03-05T15:00"), node="a", kind="event").events
+    }
     assert later["tiny/here"] is False
 
 
 def test_nothing_later_is_found_even_when_it_was_indexed_before(ctx: ToolContext) -> None:
-    assert "late" in _names(_run(ctx.at(None), kind="event", limit=20))
+    assert "late" in _names(_run(clock(ctx, "end"), kind="event", limit=20))
     assert "late" not in _names(_run(ctx, kind="event", limit=20))
+
+
+def test_an_end_that_the_source_never_gives_is_not_ongoing_for_ever(tmp_path: Path, knowledge: KnowledgeIndex) -> None:
+    endless = dataclasses.replace(_event("endless", 31, "a", "Hazard", hours=None), end_known=False)
+    running = _event("running", 31, "a", "Hazard", hours=None)
+    panel = _panel("ends", (endless, running))
+    images, registry = ImageStore(tmp_path), Registry(None, tmp_path, {"ends": lambda: panel})
+    ctx = ToolContext(registry, images, knowledge, lambda *_: pytest.fail("no forecast"), "2024-03-05T12:00")
+
+    hits = _run(ctx, dataset="ends", kind="event").events
+
+    assert {hit.passage.doc_id: hit.ongoing for hit in hits} == {"ends/endless": None, "ends/running": True}
+
+
+def test_until_ends_the_window_and_the_clock_stays(ctx: ToolContext) -> None:
+    reply = _run(ctx, kind="event", until="2024-03-05T07:00", hours=2.5, limit=20)
+
+    assert set(_names(reply)) == {"far", "near"}
+    assert reply.as_of == pd.Timestamp("2024-03-05T12:00", tz="US/Pacific")
+    assert reply.until == pd.Timestamp("2024-03-05T07:00", tz="US/Pacific")
+    assert reply.hours == 2.5
+    assert all(hit.ongoing is False for hit in reply.events)
+    # 'near' began at 07:00 sharp, 'long' ended at 04:00: a window holds its end, not its beginning.
+    assert "long" in _names(_run(ctx, kind="event", until="2024-03-05T05:00", hours=1.5, limit=20))
+    assert "long" not in _names(_run(ctx, kind="event", until="2024-03-05T05:00", hours=1, limit=20))
+    with pytest.raises(ToolError, match="until 2024-03-05T12:01 is not between"):
+        _run(ctx, until="2024-03-05T12:01")
 
 
 def test_a_planned_event_lies_ahead(ctx: ToolContext) -> None:
@@ -154,7 +188,7 @@ def test_without_a_node_every_place_counts(ctx: ToolContext) -> None:
 
 
 def test_the_closest_and_latest_of_equal_words_come_first(ctx: ToolContext) -> None:
-    reply = _run(ctx.at(None), node="d", hops=3, hours=48, query="Collision, lane blocked", kind="event", limit=20)
+    reply = _run(clock(ctx, "end"), node="d", hops=3, hours=48, query="Collision, lane blocked", kind="event", limit=20)
     order = _names(reply)
 
     assert order.index("far") < order.index("long")
