@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import split_time
 from mm4st_agent.forecaster.card import Period, Row, TestErrors
-from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, evaluate
+from mm4st_agent.forecaster.config import TrainConfig
+from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, check_length, evaluate
 from mm4st_agent.forecaster.forecast import Forecaster, duration
 from mm4st_agent.forecaster.prediction import BaselineForecaster, TrainedForecaster
 from mm4st_agent.forecaster.scoring import parts, score
@@ -67,8 +67,9 @@ def run_backtest(panel: Panel, channel: Channel, forecaster: Forecaster) -> Back
     """
     if isinstance(forecaster, TrainedForecaster):
         return _trained(panel, channel, forecaster)
-    split = split_time(len(panel.times))
-    horizon = BaselineForecaster.max_horizon
+    horizon, shares = BaselineForecaster.max_horizon, TrainConfig().shares
+    check_length(panel, shares, _BASELINE_HISTORY, horizon)
+    split = split_time(len(panel.times), shares)
     course = Course.of(panel, channel, split, horizon)
     residuals = baseline_residuals(course, _BASELINE_HISTORY, horizon)
     errors = evaluate(course, _BASELINE_HISTORY, horizon, residuals, None)
@@ -77,10 +78,11 @@ def run_backtest(panel: Panel, channel: Channel, forecaster: Forecaster) -> Back
 
 
 def _trained(panel: Panel, channel: Channel, forecaster: TrainedForecaster) -> BacktestReport:
+    checkpoint = forecaster.checkpoint
     forecaster.check(panel, channel)
-    course, errors = score(forecaster.checkpoint, panel, parts(forecaster.checkpoint, panel))
+    course, errors = score(checkpoint, panel, parts(checkpoint, panel))
     other = f"The model was trained on another version of {panel.name!r}."
-    return _report(course, errors, (other,) if forecaster.card.data_sha256 != panel.card.sha256 else ())
+    return _report(course, errors, (other,) if checkpoint.card.data_sha256 != panel.card.sha256 else ())
 
 
 def _report(course: Course, errors: TestErrors, notes: tuple[str, ...]) -> BacktestReport:
@@ -121,7 +123,7 @@ def print_table(report: BacktestReport) -> None:
     console.print(table)
     longest = max(row.steps for row in errors.total)
     word = "sum" if channel.aggregation == "sum" else "mean"
-    span = duration(longest * pd.Timedelta(seconds=report.step_s))
+    span = duration(longest * report.step_s)
     console.print(f"The {word} over {span} in {errors.total[0].unit}:", highlight=False)
     totals = _table("model", "MAE", "in 80 %", "width")
     for total in (row for row in errors.total if row.steps == longest):

@@ -19,11 +19,17 @@ LAST_VALUE = "last_value"
 SAME_SLOT_LAST_WEEK = "same_slot_last_week"
 SLOT_MEAN = "slot_mean"
 BASELINES = (LAST_VALUE, SAME_SLOT_LAST_WEEK, SLOT_MEAN)
-TITLES: Mapping[str, str] = {
-    LAST_VALUE: "the last reading",
-    SAME_SLOT_LAST_WEEK: "the same time last week",
-    SLOT_MEAN: "the usual for this time of the week",
+TITLES: Mapping[str, tuple[str, ...]] = {
+    LAST_VALUE: ("the last reading",),
+    SAME_SLOT_LAST_WEEK: ("the same time last week", "the same time of an earlier week"),
+    SLOT_MEAN: (
+        "the usual for this time of the week",
+        "the same time of an earlier week",
+        "the usual for this time of day",
+        "the mean so far",
+    ),
 }
+"""What each is in words: as it is meant, then what it falls back to."""
 _MAX_WEEKS_BACK = 4
 
 
@@ -34,9 +40,12 @@ class SlotMeans:
     Attributes:
         table: `(7 * per_day, N)` in the channel's unit. A slot of the week without any reading
             holds the mean of that slot of the day, then the node's mean; NaN: the node has no reading.
+        fallback: `(7 * per_day, N)` what that is: 0 the mean of several weeks, 1 the reading of a single week,
+            2 the mean of the slot of the day, 3 the node's mean.
     """
 
     table: Array
+    fallback: NDArray[np.int64]
 
     @classmethod
     def fit(cls, observed: Array, slots: Slots) -> Self:
@@ -48,7 +57,9 @@ class SlotMeans:
         node = mean_of(sums.sum(axis=0), counts.sum(axis=0))
         day = np.where(day_counts > 0, mean_of(day_sums, day_counts), node)
         table = np.where(counts > 0, mean_of(sums, counts), np.tile(day, (7, 1)))
-        return cls(table.astype(np.float32))
+        of_week, of_day = np.where(counts > 1, 0, 1), np.where(day_counts > 0, 2, 3)
+        fallback = np.where(counts > 0, of_week, np.tile(of_day, (7, 1)))
+        return cls(table.astype(np.float32), fallback)
 
     def at(self, slots: Slots) -> Array:
         """`(T, N)` the means at these slots."""
@@ -94,18 +105,21 @@ def last_value(history: History, origins: Origins, horizon: int) -> Array:
 
 def same_slot_last_week(history: History, origins: Origins, horizon: int) -> Array:
     """Repeat the reading at the same wall-clock time one week before; up to four weeks where it is missing."""
-    targets = _targets(origins, horizon)
-    out = np.full((*targets.shape, history.observed.shape[1]), np.nan, dtype=np.float32)
-    wall, zone = history.times.tz_localize(None), history.times.tz
-    for weeks in range(1, _MAX_WEEKS_BACK + 1):
-        earlier = (wall - pd.Timedelta(weeks=weeks)).tz_localize(
-            zone, ambiguous=np.zeros(len(wall), dtype=bool), nonexistent="shift_forward"
-        )
-        source = history.times.get_indexer(earlier)[targets]
-        usable = (source >= 0) & (source < np.asarray(origins)[:, None])
-        values = history.observed[np.where(usable, source, 0)]
-        out = np.where(np.isnan(out) & usable[..., None], values, out)
+    out = _weeks_before(history, origins, horizon, 1)
+    for weeks in range(2, _MAX_WEEKS_BACK + 1):
+        out = np.where(np.isnan(out), _weeks_before(history, origins, horizon, weeks), out)
     return out
+
+
+def _weeks_before(history: History, origins: Origins, horizon: int, weeks: int) -> Array:
+    """`(W, H, N)` the readings at the same wall-clock time so many weeks before."""
+    wall, zone = history.times.tz_localize(None), history.times.tz
+    earlier = (wall - pd.Timedelta(weeks=weeks)).tz_localize(
+        zone, ambiguous=np.zeros(len(wall), dtype=bool), nonexistent="shift_forward"
+    )
+    source = history.times.get_indexer(earlier)[_targets(origins, horizon)]
+    usable = (source >= 0) & (source < np.asarray(origins)[:, None])
+    return np.where(usable[..., None], history.observed[np.where(usable, source, 0)], np.float32(np.nan))
 
 
 def slot_mean(history: History, origins: Origins, horizon: int) -> Array:
@@ -122,6 +136,27 @@ FUNCTIONS: Mapping[str, Callable[[History, Origins, int], Array]] = {
 
 `origins` `(W,)` are positions of the first forecast step; only readings before them are used.
 """
+
+
+def title_at(name: str, history: History, origin: int, horizon: int, skip: int, position: int) -> str:
+    """What a baseline is in words for one node and span: what it fell back to at any of its steps is said.
+
+    Args:
+        name: One of `BASELINES`.
+        history: What it reads.
+        origin: Position of the first step ahead.
+        horizon: Steps of the span.
+        skip: Steps left out before them.
+        position: Of the node.
+    """
+    fallback = 0
+    if name == SLOT_MEAN:
+        slots = history.slots.of_week[origin + skip : origin + skip + horizon]
+        fallback = int(history.means.fallback[slots, position].max())
+    elif name == SAME_SLOT_LAST_WEEK:
+        last_week = _weeks_before(history, np.array([origin]), skip + horizon, 1)[0, skip:, position]
+        fallback = int(np.isnan(last_week).any())
+    return TITLES[name][fallback]
 
 
 def truth_at(observed: Array, origins: Origins, horizon: int) -> Array:

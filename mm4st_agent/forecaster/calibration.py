@@ -91,6 +91,9 @@ class Calibration(BaseModel):
     def total(self, quantiles: Array, aggregation: Aggregation) -> Array:
         """`(..., N, 3)` low, median and high of the total or mean over the steps of `quantiles`.
 
+        The factor is that of the first H steps, also where `quantiles` begin later: their half-widths are those
+        of their own steps, but how far the errors of later steps go together was not fitted.
+
         Args:
             quantiles: `(..., H, N, 5)` from `apply`.
             aggregation: How the channel adds up over time.
@@ -142,7 +145,10 @@ class Residuals:
         return fan if lowest is None else np.maximum(fan, np.float32(lowest))
 
     def total(self, forecast: Array, aggregation: Aggregation, lowest: float | None) -> Array:
-        """`(..., N, 3)` low, median and high of the total or mean over the steps of `(..., H, N)` values."""
+        """`(..., N, 3)` low, median and high of the total or mean over the steps of `(..., H, N)` values.
+
+        The errors are those of the first H steps, also where the values begin later.
+        """
         point = aggregate(forecast, aggregation, axis=-2)
         low, high = np.moveaxis(self.totals[forecast.shape[-2] - 1], -1, 0)
         band = np.stack([point + low, point, point + high], axis=-1)

@@ -63,16 +63,16 @@ class StepErrors(_Record):
     total_coverage80: tuple[float | None, ...]
     """Of the total or mean over the first 1, 2, ... steps."""
 
-    def mae_over(self, steps: int) -> float | None:
-        """Mean absolute error over the first `steps` steps."""
-        return self._over(self.mae, steps)
+    def mae_over(self, steps: int, skip: int = 0) -> float | None:
+        """Mean absolute error over `steps` steps after the first `skip`."""
+        return self._over(self.mae, slice(skip, skip + steps))
 
-    def coverage80_over(self, steps: int) -> float | None:
-        """Coverage of the 80 % interval over the first `steps` steps, in %."""
-        return self._over(self.coverage80, steps)
+    def coverage80_over(self, steps: int, skip: int = 0) -> float | None:
+        """Coverage of the 80 % interval over `steps` steps after the first `skip`, in %."""
+        return self._over(self.coverage80, slice(skip, skip + steps))
 
-    def _over(self, values: tuple[float | None, ...], steps: int) -> float | None:
-        known = [(v, n) for v, n in zip(values[:steps], self.cells, strict=False) if v is not None]
+    def _over(self, values: tuple[float | None, ...], span: slice) -> float | None:
+        known = [(v, n) for v, n in zip(values[span], self.cells[span], strict=True) if v is not None]
         return sum(v * n for v, n in known) / sum(n for _, n in known) if known else None
 
 
@@ -102,11 +102,11 @@ class TestErrors(_Record):
     cells: int
     notes: tuple[str, ...] = ()
 
-    def best(self, models: Sequence[str], steps: int) -> str:
-        """Which of `models` has the lowest MAE over the first `steps` steps; an undefined one comes last."""
+    def best(self, models: Sequence[str], steps: int, skip: int = 0) -> str:
+        """Which of `models` has the lowest MAE over `steps` steps after `skip`; an undefined one comes last."""
 
         def rank(model: str) -> float:
-            mae = self.by_step[model].mae_over(steps)
+            mae = self.by_step[model].mae_over(steps, skip)
             return math.inf if mae is None else mae
 
         return min(models, key=rank)

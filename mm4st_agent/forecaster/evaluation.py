@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.data.windows import Split, window_starts
+from mm4st_agent.data.windows import Split, split_time, window_starts
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import metrics
 from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, truth_at
@@ -61,8 +62,14 @@ class Course:
 
     def origins(self, part: slice, steps: int, horizon: int, most: int | None = None) -> tuple[NDArray[np.intp], int]:
         """Origins of windows of `steps` + `horizon` inside `part`, and the stride that keeps them few enough."""
+        if part.stop - part.start < steps + horizon:
+            raise DataError(
+                f"A part of {self.panel.name!r} has {max(0, part.stop - part.start)} time steps; a forecast that can "
+                f"be checked needs {steps} before it and {horizon} for itself.",
+                f"Train it again on the data as they are: mm4st train --dataset {self.panel.name}.",
+            )
         origins = window_starts(part, steps, horizon) + steps
-        affordable = MAX_CELLS // (horizon * self.observed.shape[1])
+        affordable = max(1, MAX_CELLS // (horizon * self.observed.shape[1]))
         stride = -(-len(origins) // min(affordable, most or affordable))
         return origins[::stride], stride
 
@@ -70,6 +77,30 @@ class Course:
         times = self.panel.times[part]
         delay = self.panel.step if self.panel.card.time_label == "start" else pd.Timedelta(0)
         return Period(start=times[0].to_pydatetime(), end=(times[-1] + delay).to_pydatetime(), steps=len(times))
+
+
+def check_length(panel: Panel, shares: tuple[float, float, float], steps: int, horizon: int) -> None:
+    """Refuse data too short to be split into parts that each hold a window of `steps` + `horizon`.
+
+    Raises:
+        DataError: it says how many time steps are needed.
+    """
+    found, window = len(panel.times), steps + horizon
+    needed = next(t for t in itertools.count(3 * window) if _shortest(t, shares) >= window)
+    if found < needed:
+        raise DataError(
+            f"{panel.name!r} has {found} time steps; training and backtest need {needed}, so that each part holds "
+            f"{steps} steps before a forecast and {horizon} of it.",
+            "Import a longer table under another name: mm4st data import PATH --name NAME.",
+        )
+
+
+def _shortest(steps: int, shares: tuple[float, float, float]) -> int:
+    try:
+        split = split_time(steps, shares)
+    except DataError:
+        return 0
+    return min(len(range(steps)[part]) for part in (split.train, split.validation, split.test))
 
 
 def calibrate(course: Course, predict: Predict, steps: int, horizon: int) -> Calibration:

@@ -31,14 +31,14 @@ class AggregateForecast:
 
 @dataclass(frozen=True)
 class BacktestSummary:
-    """How the forecaster did earlier over as many steps, in the channel's unit; None is undefined.
+    """How the forecaster did earlier over these steps ahead, in the channel's unit; None is undefined.
 
     Attributes:
         mae: Of what leads the forecast.
         baseline_mae: Of the best baseline, on the same cells.
         best_baseline: Its name.
         coverage80: Share of truths in the 80 % interval of single steps, in %.
-        total_coverage80: The same for the total over these steps.
+        total_coverage80: The same for the total over these steps; None where they do not begin at once.
         where: On which data, in words.
     """
 
@@ -55,9 +55,10 @@ class Forecast:
     """The coming steps of one node.
 
     Attributes:
-        times: `(H,)` zone-aware stamps of the steps that follow the panel's end.
+        times: `(H,)` zone-aware stamps of the steps, which follow the panel's end and those that were skipped.
         quantiles: `(H, 5)` at .1 .25 .5 .75 .9, in the channel's unit.
         baseline: `(H,)` of the best baseline, in the channel's unit; NaN where it has none.
+        baseline_title: What the baseline is in words, with what it fell back to, such as "the mean so far".
         total: Over the H steps.
         model: What the quantiles come from: the trained model, or a baseline that did better.
         in_sample: The forecast was made for a time that training or validation has seen.
@@ -71,12 +72,18 @@ class Forecast:
     quantiles: NDArray[np.float32]
     baseline: NDArray[np.float32]
     baseline_name: str
+    baseline_title: str
     total: AggregateForecast
     model: str
     in_sample: bool
     trained_until: pd.Timestamp | None
     backtest: BacktestSummary
     warnings: tuple[str, ...]
+
+    @property
+    def baseline_leads(self) -> bool:
+        """Whether the quantiles are those of the baseline: nothing was trained, or it did worse."""
+        return self.model == self.baseline_name
 
 
 class Forecaster(Protocol):
@@ -90,18 +97,26 @@ class Forecaster(Protocol):
         """The most steps ahead."""
         ...
 
-    def predict(self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int) -> list[Forecast]:
-        """Forecast the `horizon` steps that follow the last reading of `panel`.
+    @property
+    def needed_readings(self) -> int:
+        """The fewest time steps that it forecasts from."""
+        ...
+
+    def predict(
+        self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int, skip: int = 0
+    ) -> list[Forecast]:
+        """Forecast `horizon` of the steps that follow the last reading of `panel`.
 
         Args:
             panel: Cut at the moment of the forecast; nothing later is read.
             nodes: Ids.
             channel: None is the main one.
-            horizon: Steps, 1 .. `max_horizon`.
+            horizon: Steps, at least 1.
+            skip: Steps left out before them; together at most `max_horizon`.
 
         Raises:
-            UsageError: unknown node or channel, a horizon out of range, too few readings.
-            DataError: the forecaster does not fit the panel, or a node was never measured.
+            UsageError: unknown node or channel, a horizon out of range, a panel cut too early.
+            DataError: the forecaster does not fit the panel, the data are too short, or a node was never measured.
         """
         ...
 
@@ -111,23 +126,34 @@ def total_unit(channel: Channel) -> str:
     return (channel.total_unit or channel.unit) if channel.aggregation == "sum" else channel.unit
 
 
-def check_horizon(panel: Panel, horizon: int, longest: int) -> None:
-    """Refuse a horizon that the forecaster does not reach."""
-    if 1 <= horizon <= longest:
-        return
-    raise UsageError(
-        f"A horizon of {horizon} steps ({duration(horizon * panel.step)}) is out of range for {panel.name!r}.",
-        f"Ask for 1 to {longest} steps, at most {duration(longest * panel.step)}.",
-    )
+def check_horizon(panel: Panel, horizon: int, skip: int, longest: int) -> None:
+    """Refuse a span that is empty or that the forecaster does not reach."""
+    reach = duration(longest * panel.step_s)
+    if horizon < 1 or skip < 0:
+        raise UsageError(
+            f"A forecast of {horizon} steps after {skip} is not one of what lies ahead.", f"Ask for at most {reach}."
+        )
+    if skip + horizon > longest:
+        raise UsageError(
+            f"The forecast for {panel.name!r} reaches {reach} ({longest} step{'' if longest == 1 else 's'}) ahead; "
+            f"{duration((skip + horizon) * panel.step_s)} is too far.",
+            f"Ask for at most {reach}.",
+        )
 
 
 def check_readings(panel: Panel, needed: int) -> None:
-    """Refuse a panel that was cut before it holds `needed` steps."""
-    if len(panel.times) >= needed:
+    """Refuse a panel that does not hold `needed` steps, be it cut too early or too short as a whole."""
+    found = len(panel.times)
+    if found >= needed:
         return
+    if panel.as_of is None:
+        raise DataError(
+            f"{panel.name!r} is too short: it has {found} time steps, and a forecast needs {needed}.",
+            "Import a longer table under another name: mm4st data import PATH --name NAME.",
+        )
     first = panel.start + (needed - 1) * panel.step
     raise UsageError(
-        f"At {panel.end:%Y-%m-%dT%H:%M} {panel.name!r} has {len(panel.times)} readings; a forecast needs {needed}.",
+        f"At {panel.end:%Y-%m-%dT%H:%M} {panel.name!r} has {found} time steps; a forecast needs {needed}.",
         f"Choose a time from {first:%Y-%m-%dT%H:%M} on.",
     )
 
@@ -138,19 +164,21 @@ def check_measured(panel: Panel, channel: Channel, node: str, observed: NDArray[
     position = panel.position(node)
     if measured[position]:
         return
+    shown = np.isfinite(panel.values(channel.name)[:, position]).any()
+    said = "; what its source shows there is imputed" if shown else "; it is empty in the data"
     others = np.flatnonzero(measured)
     near = others[np.argsort(np.abs(others - position), kind="stable")[:3]]
     raise DataError(
         f"{panel.card.place_word.capitalize()} {node} of {panel.name!r} has no measured {channel.label} "
-        f"up to {panel.end:%Y-%m-%d %H:%M}; what its source shows there is imputed.",
+        f"up to {panel.end:%Y-%m-%d %H:%M}{said}.",
         f"Choose another one, such as {', '.join(panel.node_ids[i] for i in near)}." if len(near) else "",
     )
 
 
-def duration(span: pd.Timedelta) -> str:
-    """A span in words, such as '1 hour' or '25 minutes'."""
+def duration(span_s: float) -> str:
+    """A span of seconds in words, such as '1 hour' or '25 minutes'."""
     for unit, seconds in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        count = span.total_seconds() / seconds
+        count = span_s / seconds
         if count >= 1 and count == int(count):
             return f"{int(count)} {unit}{'' if count == 1 else 's'}"
-    return f"{span.total_seconds():g} seconds"
+    return f"{span_s:g} seconds"

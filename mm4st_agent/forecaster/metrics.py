@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
+
 Array = NDArray[np.floating]
 
 MAPE_FLOOR_SHARE = 0.05
@@ -88,22 +90,6 @@ def mase(truth: Array, forecast: Array, scale: Array) -> float | None:
     return _mean(np.abs(truth - forecast) / scale)
 
 
-def pinball(truth: Array, quantiles: Array, levels: tuple[float, ...]) -> float | None:
-    """Pinball loss averaged over cells and levels, in the unit of `truth`.
-
-    Args:
-        truth: `(...)`.
-        quantiles: `(..., Q)`, one for each level.
-        levels: `Q` numbers in (0, 1).
-
-    Source:
-        Koenker and Bassett (1978), doi:10.2307/1913643.
-    """
-    error = truth[..., None] - quantiles
-    tau = np.asarray(levels)
-    return _mean(np.maximum(tau * error, (tau - 1) * error))
-
-
 def coverage(truth: Array, low: Array, high: Array) -> float | None:
     """Share of cells in [low, high], in %."""
     seen = np.isfinite(truth) & np.isfinite(low) & np.isfinite(high)
@@ -137,7 +123,7 @@ def score(truth: Array, quantiles: Array, *, floor: float, scale: Array) -> Scor
         floor: For MAPE, see `mape_floor`.
         scale: `(N,)` for MASE, see `naive_scale`.
     """
-    low, median, high = quantiles[..., 0], quantiles[..., 2], quantiles[..., 4]
+    low, median, high = quantiles[..., LOW], quantiles[..., MEDIAN], quantiles[..., HIGH]
     return Scores(
         cells=int((np.isfinite(truth) & np.isfinite(median)).sum()),
         mae=mae(truth, median),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
-from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, TITLES, History
+from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, title_at
 from mm4st_agent.forecaster.calibration import aggregate
 from mm4st_agent.forecaster.card import CheckpointCard, TestErrors
 from mm4st_agent.forecaster.checkpoint import CARD_FILE, Checkpoint, load, read_card
@@ -73,7 +74,11 @@ def forecaster_for(panel: Panel, channel: Channel, folders: Sequence[Path]) -> F
 
 
 class TrainedForecaster:
-    """The numeric branch of one checkpoint. The weights are read at the first forecast."""
+    """The numeric branch of one checkpoint.
+
+    The weights are read at the first forecast, together with their own card: a training may have replaced
+    the folder since `card` was read. It stays safe to use from several threads.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -87,6 +92,10 @@ class TrainedForecaster:
     @property
     def max_horizon(self) -> int:
         return self.card.network.horizon
+
+    @property
+    def needed_readings(self) -> int:
+        return self.card.network.history
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
@@ -103,7 +112,7 @@ class TrainedForecaster:
         Raises:
             DataError: they differ; the message says in what.
         """
-        card = self.card
+        card = self.checkpoint.card
         differs = (
             f"is for the channel {card.channel!r}, not {channel.name!r}"
             if card.channel != channel.name
@@ -121,54 +130,58 @@ class TrainedForecaster:
                 f"Train it again: mm4st train --dataset {panel.name} --channel {channel.name}.",
             )
 
-    def predict(self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int) -> list[Forecast]:
+    def predict(
+        self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int, skip: int = 0
+    ) -> list[Forecast]:
         """See `Forecaster.predict`.
 
-        Where a baseline had the lower MAE over as many steps in the track record up to the panel's end, its
+        Where a baseline had the lower MAE over the same steps in the track record up to the panel's end, its
         values lead: the quantiles are the baseline plus the quantiles of its errors on the validation part,
-        and a warning says so.
+        and a warning says so. The interval of the total after skipped steps uses the calibration factor, or the
+        baseline's errors, of as many steps that begin at once; how often it held was not measured.
         """
-        chosen = panel.channel(channel)
+        chosen, shape = panel.channel(channel), self.checkpoint.card.network
         self.check(panel, chosen)
-        check_horizon(panel, horizon, self.max_horizon)
-        check_readings(panel, self.card.network.history)
+        check_horizon(panel, horizon, skip, shape.horizon)
+        check_readings(panel, shape.history)
         observed = panel.observed(chosen.name)
         for node in nodes:
             check_measured(panel, chosen, node, observed)
-        fan = self._fan(panel, observed)[:horizon]
-        history = self._history(panel, observed, horizon)
-        points = {name: FUNCTIONS[name](history, np.array([len(observed)]), horizon)[0] for name in BASELINES}
-        record = self._record(panel)
-        times = history.times[len(observed) :]
-        return [self._forecast(panel, chosen, node, fan, points, times, record) for node in nodes]
+        fan = self._fan(panel, observed)[: skip + horizon]
+        history, origin = self._history(panel, observed, skip + horizon), np.array([len(observed)])
+        points = {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES}
+        ahead = _Ahead(history, fan, points, self._record(panel), horizon, skip)
+        return [self._forecast(panel, chosen, node, ahead) for node in nodes]
 
     def _record(self, panel: Panel) -> Record:
         """The track record at the panel's end, kept for the next forecast from the same moment."""
         from mm4st_agent.forecaster.scoring import track_record
 
-        if self._kept is None or self._kept[0] != (panel.card.sha256, panel.end):
-            self._kept = ((panel.card.sha256, panel.end), track_record(self.checkpoint, panel))
-        return self._kept[1]
+        moment, kept = (panel.card.sha256, panel.end), self._kept
+        if kept is None or kept[0] != moment:
+            kept = (moment, track_record(self.checkpoint, panel))
+            self._kept = kept
+        return kept[1]
 
     def _fan(self, panel: Panel, observed: Array) -> Array:
         """`(H, N, 5)` calibrated quantiles of the steps that follow."""
         from mm4st_agent.forecaster.inputs import steps_read
         from mm4st_agent.forecaster.numeric import quantiles_at
 
-        checkpoint, shape = self.checkpoint, self.card.network
+        checkpoint, shape = self.checkpoint, self.checkpoint.card.network
         recent = observed[-steps_read(shape.history, panel.step_s) :]
         times = extended(panel.times[-len(recent) :], shape.horizon)
         inputs = checkpoint.preparation.inputs(recent, slots_of(times, panel.step_s, panel.card.holidays))
         raw = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, np.array([len(recent)]))
-        fan: Array = self.card.calibration.apply(raw)[0]
+        fan: Array = checkpoint.card.calibration.apply(raw)[0]
         return fan
 
     def _history(self, panel: Panel, observed: Array, horizon: int) -> History:
         """For the baselines; slot means are of the training part, as far as it lies before the panel's end."""
-        times = panel.times
+        times, card = panel.times, self.checkpoint.card
         known = slice(
-            int(times.searchsorted(pd.Timestamp(self.card.train.start))),
-            int(times.searchsorted(pd.Timestamp(self.card.validation.start))),
+            int(times.searchsorted(pd.Timestamp(card.train.start))),
+            int(times.searchsorted(pd.Timestamp(card.validation.start))),
         )
         return History.of(
             observed,
@@ -178,65 +191,56 @@ class TrainedForecaster:
             known=known,
         )
 
-    def _forecast(
-        self,
-        panel: Panel,
-        channel: Channel,
-        node: str,
-        fan: Array,
-        points: Mapping[str, Array],
-        times: pd.DatetimeIndex,
-        record: Record,
-    ) -> Forecast:
-        card, position, horizon = self.card, panel.position(node), len(fan)
-        usable = [n for n in BASELINES if np.isfinite(points[n][:, position]).all()] or list(BASELINES)
-        baseline = usable[-1] if record is None else record[0].best(usable, horizon)
-        leads = card.model if record is None else record[0].best([card.model, baseline], horizon)
-        calibration, aggregation = card.calibration, channel.aggregation
+    def _forecast(self, panel: Panel, channel: Channel, node: str, ahead: _Ahead) -> Forecast:
+        card, position = self.checkpoint.card, panel.position(node)
+        record, horizon, skip = ahead.record, ahead.horizon, ahead.skip
+        origin = len(ahead.history.observed)
+        usable = [n for n in BASELINES if np.isfinite(ahead.points[n][skip:, position]).all()] or list(BASELINES)
+        baseline = usable[-1] if record is None else record[0].best(usable, horizon, skip)
+        leads = card.model if record is None else record[0].best([card.model, baseline], horizon, skip)
+        calibration, aggregation, points = card.calibration, channel.aggregation, ahead.points[baseline]
         if leads == card.model:
-            quantiles, band = fan[:, position], calibration.total(fan, aggregation)[position]
+            quantiles = ahead.fan[skip:, position]
+            band = calibration.total(ahead.fan[skip:], aggregation)[position]
         else:
             residuals = self.checkpoint.residuals[baseline]
-            quantiles = residuals.fan(points[baseline], calibration.lowest)[:, position]
-            band = residuals.total(points[baseline], aggregation, calibration.lowest)[position]
+            quantiles = residuals.fan(points, calibration.lowest)[skip:, position]
+            band = residuals.total(points[skip:], aggregation, calibration.lowest)[position]
         low, median, high = band.tolist()
         until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
-        point = points[baseline][:, position]
-        return Forecast(
+        point = points[skip:, position]
+        found = Forecast(
             node=node,
             channel=channel,
-            times=times,
+            times=ahead.history.times[origin + skip :],
             quantiles=quantiles,
             baseline=point,
             baseline_name=baseline,
+            baseline_title=title_at(baseline, ahead.history, origin, horizon, skip, position),
             total=AggregateForecast(
                 median, low, high, float(aggregate(point, aggregation, axis=0)), total_unit(channel)
             ),
             model=leads,
             in_sample=panel.end < until,
             trained_until=until,
-            backtest=_summary(record, leads, baseline, horizon),
-            warnings=tuple(
-                self._warnings(panel, channel, node, record, baseline if leads == baseline else None, horizon)
-            ),
+            backtest=_summary(ahead, leads, baseline),
+            warnings=(),
         )
+        return replace(found, warnings=tuple(self._warnings(panel, found, ahead)))
 
-    def _warnings(
-        self, panel: Panel, channel: Channel, node: str, record: Record, leading_baseline: str | None, horizon: int
-    ) -> Iterator[str]:
-        card, history, position = self.card, self.card.network.history, panel.position(node)
-        until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
-        if record is None:
+    def _warnings(self, panel: Panel, found: Forecast, ahead: _Ahead) -> Iterator[str]:
+        card, node, channel, until = self.checkpoint.card, found.node, found.channel, found.trained_until
+        if ahead.record is None:
             yield "No forecast that was over by then tells how good the model is at this time."
-        elif leading_baseline is not None:
-            theirs = record[0].by_step[leading_baseline].mae_over(horizon)
-            ours = record[0].by_step[card.model].mae_over(horizon)
+        elif found.baseline_leads:
+            ours = ahead.record[0].by_step[card.model].mae_over(ahead.horizon, ahead.skip)
+            later = f", {duration(ahead.skip * panel.step_s)} ahead" if ahead.skip else ""
             yield (
-                f"Over {duration(horizon * panel.step)}, {TITLES[leading_baseline]} was closer in the backtest than "
-                f"{card.model} (MAE {theirs:.3g} against {ours:.3g} {channel.unit}), so its values are given, "
-                "with its own earlier errors as interval."
+                f"Over {duration(ahead.horizon * panel.step_s)}{later}, {found.baseline_title} was closer in the "
+                f"backtest than {card.model} (MAE {found.backtest.mae:.3g} against {ours:.3g} {channel.unit}), so its "
+                "values are given, with its own earlier errors as interval."
             )
-        if panel.end < until:
+        if found.in_sample:
             yield (
                 f"The model was trained and tuned on data until {until:%Y-%m-%d %H:%M}, so at "
                 f"{panel.end:%Y-%m-%d %H:%M} it has an advantage that it would not have had then."
@@ -246,23 +250,42 @@ class TrainedForecaster:
                 f"The model was trained on another version of {panel.name!r}; its backtest may not hold. "
                 f"To train it again: mm4st train --dataset {panel.name} --channel {channel.name}."
             )
-        measured = int(np.isfinite(panel.observed(channel.name)[-history:, position]).sum())
-        span, place = duration(history * panel.step), f"{panel.card.place_word.capitalize()} {node}"
+        history = card.network.history
+        measured = int(np.isfinite(panel.observed(channel.name)[-history:, panel.position(node)]).sum())
+        span, place = duration(history * panel.step_s), f"{panel.card.place_word.capitalize()} {node}"
         if measured == 0:
             yield f"{place} has no measured reading in the last {span}; its usual level and its neighbours stand in."
         elif 2 * measured < history:
             yield f"{place} has only {measured} measured readings of {history} in the last {span}."
 
 
-def _summary(record: Record, leads: str, baseline: str, horizon: int) -> BacktestSummary:
-    if record is None:
+@dataclass(frozen=True)
+class _Ahead:
+    """What the forecasts of all nodes share; arrays begin at the panel's end and reach to the end of the span.
+
+    Attributes:
+        fan: `(skip + horizon, N, 5)` calibrated quantiles.
+        points: By baseline, `(skip + horizon, N)`.
+    """
+
+    history: History
+    fan: Array
+    points: Mapping[str, Array]
+    record: Record
+    horizon: int
+    skip: int
+
+
+def _summary(ahead: _Ahead, leads: str, baseline: str) -> BacktestSummary:
+    if ahead.record is None:
         return BacktestSummary(None, None, baseline, None, None, "no earlier forecasts")
-    errors = record[0].by_step[leads]
+    (record, where), horizon, skip = ahead.record, ahead.horizon, ahead.skip
+    errors = record.by_step[leads]
     return BacktestSummary(
-        mae=errors.mae_over(horizon),
-        baseline_mae=record[0].by_step[baseline].mae_over(horizon),
+        mae=errors.mae_over(horizon, skip),
+        baseline_mae=record.by_step[baseline].mae_over(horizon, skip),
         best_baseline=baseline,
-        coverage80=errors.coverage80_over(horizon),
-        total_coverage80=errors.total_coverage80[horizon - 1],
-        where=record[1],
+        coverage80=errors.coverage80_over(horizon, skip),
+        total_coverage80=None if skip else errors.total_coverage80[horizon - 1],
+        where=where,
     )

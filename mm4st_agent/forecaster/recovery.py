@@ -1,4 +1,4 @@
-"""What survives `kill -9`: the last epoch's state, written whole or not at all."""
+"""What survives `kill -9` and Ctrl-C: the last epoch's state, written whole or not at all, by one training alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,21 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from numpy.typing import NDArray
+
+from mm4st_agent.errors import UsageError
 
 _ARGUMENTS = "arguments.json"
 LAST = "last.ckpt"
@@ -61,6 +68,36 @@ class Workspace:
     def close(self) -> None:
         """Forget it; the checkpoint is written."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def only_training(out: Path) -> Iterator[None]:
+    """Hold `out` for one training; a lock of a process that died is free again.
+
+    Raises:
+        UsageError: another training holds it.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out.with_name(f".{out.name}.lock"), timeout=0):
+            yield
+    except Timeout as err:
+        raise UsageError(
+            f"Another training of {out.name!r} is running.", "Wait until it is done, or stop it; then train again."
+        ) from err
+
+
+@contextmanager
+def interruptible(trainer: lightning.Trainer) -> Iterator[None]:
+    """Ctrl-C stays a `KeyboardInterrupt`: Lightning makes it an exit with code 1, and ignores any later one."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as err:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, before)
+        raise KeyboardInterrupt from err
 
 
 def array_sha256(array: NDArray[Any]) -> str:

@@ -11,7 +11,7 @@ from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import metrics
-from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, TITLES, History, truth_at
+from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, SLOT_MEAN, History, title_at, truth_at
 from mm4st_agent.forecaster.calibration import Residuals, lowest_value
 from mm4st_agent.forecaster.forecast import (
     AggregateForecast,
@@ -41,28 +41,33 @@ class BaselineForecaster:
 
     name = "baseline"
     max_horizon = 12
+    needed_readings = 3 * max_horizon
 
-    def predict(self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int) -> list[Forecast]:
+    def predict(
+        self, panel: Panel, nodes: Sequence[str], channel: str | None, horizon: int, skip: int = 0
+    ) -> list[Forecast]:
         """See `Forecaster.predict`."""
-        check_horizon(panel, horizon, self.max_horizon)
-        check_readings(panel, 3 * self.max_horizon)
+        check_horizon(panel, horizon, skip, self.max_horizon)
+        check_readings(panel, self.needed_readings)
         chosen = panel.channel(channel)
         observed = panel.observed(chosen.name)
         for node in nodes:
             check_measured(panel, chosen, node, observed)
-        return [_forecast(panel, chosen, node, observed[:, [panel.position(node)]], horizon) for node in nodes]
+        return [_forecast(panel, chosen, node, observed[:, [panel.position(node)]], horizon, skip) for node in nodes]
 
 
-def _forecast(panel: Panel, channel: Channel, node: str, observed: NDArray[np.float32], horizon: int) -> Forecast:
-    """Forecast one node from its own readings `(T, 1)`."""
-    end = len(observed)
-    first = end - max(horizon, int(end * CHECKED_SHARE))
-    origins = np.unique(np.linspace(first, end - horizon, CHECKS).astype(np.int64))
-    truth, past = truth_at(observed, origins, horizon), _history(panel, observed, horizon, first)
-    checked = {name: FUNCTIONS[name](past, origins, horizon) for name in BASELINES}
+def _forecast(
+    panel: Panel, channel: Channel, node: str, observed: NDArray[np.float32], horizon: int, skip: int
+) -> Forecast:
+    """Forecast one node from its own readings `(T, 1)`; checked over the same steps ahead."""
+    end, reach = len(observed), skip + horizon
+    first = end - max(reach, int(end * CHECKED_SHARE))
+    origins = np.unique(np.linspace(first, end - reach, CHECKS).astype(np.int64))
+    truth, past = truth_at(observed, origins, reach)[:, skip:], _history(panel, observed, reach, first)
+    checked = {name: FUNCTIONS[name](past, origins, reach)[:, skip:] for name in BASELINES}
     errors = {name: metrics.mae(truth, values) for name, values in checked.items()}
-    now = _history(panel, observed, horizon, end)
-    ahead = {name: FUNCTIONS[name](now, np.array([end]), horizon)[0] for name in BASELINES}
+    now = _history(panel, observed, reach, end)
+    ahead = {name: FUNCTIONS[name](now, np.array([end]), reach)[0, skip:] for name in BASELINES}
     usable = [name for name in BASELINES if np.isfinite(ahead[name]).all() and errors[name] is not None]
     if not usable:
         raise DataError(
@@ -71,6 +76,8 @@ def _forecast(panel: Panel, channel: Channel, node: str, observed: NDArray[np.fl
             "Choose a later time or another place.",
         )
     best = min(usable, key=lambda name: errors[name] or 0.0)
+    title = title_at(best, now, end, horizon, skip, 0)
+    checked_title = title_at(best, past, first, end - first, 0, 0) if best == SLOT_MEAN else title
     residuals = Residuals.fit(truth, checked[best], channel.aggregation)
     lowest = lowest_value(observed)
     low, median, high = residuals.total(ahead[best], channel.aggregation, lowest)[0].tolist()
@@ -78,10 +85,11 @@ def _forecast(panel: Panel, channel: Channel, node: str, observed: NDArray[np.fl
     return Forecast(
         node=node,
         channel=channel,
-        times=now.times[end:],
+        times=now.times[end + skip :],
         quantiles=residuals.fan(ahead[best], lowest)[:, 0],
         baseline=ahead[best][:, 0],
         baseline_name=best,
+        baseline_title=title,
         total=AggregateForecast(median, low, high, median, total_unit(channel)),
         model=best,
         in_sample=False,
@@ -94,7 +102,7 @@ def _forecast(panel: Panel, channel: Channel, node: str, observed: NDArray[np.fl
             total_coverage80=None,
             where=f"{checks} forecasts made from {now.times[first]:%Y-%m-%d} on, before this one",
         ),
-        warnings=_warnings(panel, channel, best, checks),
+        warnings=_warnings(panel, channel, title, checked_title, checks),
     )
 
 
@@ -109,11 +117,13 @@ def _history(panel: Panel, observed: NDArray[np.float32], horizon: int, known: i
     )
 
 
-def _warnings(panel: Panel, channel: Channel, best: str, checks: int) -> tuple[str, ...]:
+def _warnings(panel: Panel, channel: Channel, title: str, checked_title: str, checks: int) -> tuple[str, ...]:
     said = [
-        f"No trained model for {channel.label} of {panel.name!r}: this is a baseline, {TITLES[best]}. "
+        f"No trained model for {channel.label} of {panel.name!r}: this is a baseline, {title}. "
         f"To train one: mm4st train --dataset {panel.name} --channel {channel.name}."
     ]
+    if checked_title != title:
+        said.append(f"The interval rests on the errors of {checked_title}, for want of earlier weeks.")
     if checks < FEW_CHECKS:
         said.append(f"The interval rests on only {checks} earlier forecasts.")
     return tuple(said)

@@ -50,7 +50,8 @@ def slots_of(times: pd.DatetimeIndex, step_s: int, holidays: str | None = None) 
         times: `(T,)` zone-aware; wall-clock time of that zone counts, so a slot keeps its hour
             when clocks change.
         step_s: Seconds between two steps.
-        holidays: "US" marks federal holidays; None marks none.
+        holidays: "US" marks federal holidays, on their date and on the day on which they are observed; None
+            marks none.
     """
     wall = times.tz_localize(None)
     seconds = wall.hour * 3600 + wall.minute * 60 + wall.second
@@ -79,8 +80,15 @@ def extended(times: pd.DatetimeIndex, steps: int) -> pd.DatetimeIndex:
 
 
 def _holidays(days: pd.DatetimeIndex, calendar: str | None) -> NDArray[np.datetime64]:
+    """The holidays between the first and the last of `days`: the dates themselves, and the days off given for them."""
     if calendar is None:
         return np.array([], dtype="datetime64[ns]")
-    from pandas.tseries.holiday import USFederalHolidayCalendar
+    from pandas.tseries.holiday import AbstractHolidayCalendar, Holiday, USFederalHolidayCalendar
 
-    return np.asarray(USFederalHolidayCalendar().holidays(days.min(), days.max()).to_numpy())
+    observed = USFederalHolidayCalendar()
+    dates = AbstractHolidayCalendar(
+        "dates",
+        [Holiday(r.name, month=r.month, day=r.day, start_date=r.start_date) for r in observed.rules if r.observance],
+    )
+    span = (days.min(), days.max())
+    return np.concatenate([calendar.holidays(*span).to_numpy() for calendar in (observed, dates)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,17 +19,27 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint, RichProgressBar, Timer
 from numpy.typing import NDArray
 
+from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import split_time, window_starts
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import checkpoint as checkpoints
 from mm4st_agent.forecaster.card import CheckpointCard
 from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, NumericConfig, TrainConfig
-from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, calibrate, evaluate
+from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, calibrate, check_length, evaluate
 from mm4st_agent.forecaster.inputs import Batch, Inputs, Preparation
 from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss, quantiles_at
-from mm4st_agent.forecaster.recovery import BEST, LAST, AtomicCheckpointIO, Workspace, array_sha256
+from mm4st_agent.forecaster.recovery import (
+    BEST,
+    LAST,
+    AtomicCheckpointIO,
+    Workspace,
+    array_sha256,
+    interruptible,
+    only_training,
+)
 from mm4st_agent.forecaster.slots import slots_of
+from mm4st_agent.provenance import source_commit
 
 __all__ = ["NumericConfig", "TrainConfig", "train_checkpoint"]
 
@@ -72,11 +82,23 @@ def train_checkpoint(
         progress: Show a progress bar on stderr.
 
     Raises:
-        UsageError: there is no such channel.
+        UsageError: there is no such channel, or another training writes to `out` now.
         DataError: the data are too short, or hold no measured reading to learn from.
+        KeyboardInterrupt: Ctrl-C, after a sentence on stderr that says how to go on.
     """
+    chosen = panel.channel(channel)
+    check_length(panel, config.shares, config.network.history, config.network.horizon)
+    with only_training(out):
+        try:
+            return _train(panel, chosen, out, config, progress)
+        except KeyboardInterrupt:
+            sys.stderr.write("Stopped; the same command goes on after the last whole epoch.\n")
+            raise
+
+
+def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progress: bool) -> CheckpointCard:
     network = config.network
-    course = Course.of(panel, panel.channel(channel), split_time(len(panel.times), config.shares), network.horizon)
+    course = Course.of(panel, channel, split_time(len(panel.times), config.shares), network.horizon)
     _check(course, network)
     workspace = Workspace(out, _arguments(course, config))
     last = workspace.open()
@@ -109,7 +131,7 @@ def train_checkpoint(
         minutes=round(fitted.minutes, 2),
         parameters=sum(p.numel() for p in fitted.network.parameters()),
         created=datetime.now(UTC),
-        commit=_commit(),
+        commit=source_commit(),
         versions=_versions(),
     )
     checkpoints.save(checkpoints.Checkpoint(card, fitted.network, preparation, residuals), out)
@@ -184,9 +206,8 @@ def _fit(
         network = NumericBranch(shape, torch.from_numpy(preparation.eigenvectors))
         module = _Training(config, network, preparation.scaler.std)
         timer = Timer(None if config.max_minutes is None else timedelta(minutes=config.max_minutes), interval="epoch")
-        best = ModelCheckpoint(
-            folder, BEST.removesuffix(".ckpt"), monitor=_MONITOR, save_weights_only=True, enable_version_counter=False
-        )
+        # Not `save_weights_only`: it skips the callbacks' hooks, and with them the average that was validated.
+        best = ModelCheckpoint(folder, BEST.removesuffix(".ckpt"), monitor=_MONITOR, enable_version_counter=False)
         trainer = lightning.Trainer(
             accelerator="cpu",
             devices=1,
@@ -216,13 +237,14 @@ def _fit(
 
         part = window_starts(course.split.train, shape.history, shape.horizon) + shape.history
         checked = window_starts(course.split.validation, shape.history, shape.horizon) + shape.history
-        trainer.fit(
-            module,
-            _Windows(held_out, truth, part, config, shuffled),
-            _Windows(plain, truth, checked, config),
-            ckpt_path=None if last is None else str(last),
-            weights_only=True,
-        )
+        with interruptible(trainer):
+            trainer.fit(
+                module,
+                _Windows(held_out, truth, part, config, shuffled),
+                _Windows(plain, truth, checked, config),
+                ckpt_path=None if last is None else str(last),
+                weights_only=True,
+            )
         module.load_state_dict(torch.load(folder / BEST, weights_only=True)["state_dict"])
     score = best.best_model_score
     assert score is not None
@@ -230,13 +252,15 @@ def _fit(
 
 
 def _check(course: Course, shape: NumericConfig) -> None:
-    """Refuse data from which nothing can be learned or checked."""
+    """Refuse data from which nothing can be learned or checked; the first history of a part is never forecast."""
     for name in ("train", "validation", "test"):
-        window_starts(getattr(course.split, name), shape.history, shape.horizon)
-        if not np.isfinite(course.observed[getattr(course.split, name)]).any():
+        part: slice = getattr(course.split, name)
+        if not np.isfinite(course.observed[part.start + shape.history : part.stop]).any():
+            period = course.period(part)
             raise DataError(
-                f"The {name} part of {course.panel.name!r} holds no measured {course.channel.label}.",
-                "Use another channel or longer data.",
+                f"The {name} part of {course.panel.name!r}, {period.start:%Y-%m-%d %H:%M} to "
+                f"{period.end:%Y-%m-%d %H:%M}, holds no measured {course.channel.label} to forecast.",
+                "Use another channel or data without such a gap.",
             )
 
 
@@ -258,15 +282,6 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("mm4st", "torch", "lightning", "numpy", "safetensors")}
-
-
-def _commit() -> str | None:
-    """The commit of the source tree, if this package runs from a git checkout of its own."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import pytest
 
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
-from mm4st_agent.forecaster import metrics
+from mm4st_agent.forecaster import evaluation, metrics
 from mm4st_agent.forecaster.backtest import print_table, run_backtest
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.config import MODEL_NAME
@@ -108,6 +108,21 @@ def test_data_too_short_for_a_baseline_leave_it_undefined(panel_of: Callable[...
     json.dumps(report.to_json(), allow_nan=False)
 
 
+def test_data_too_short_for_a_backtest_say_how_much_is_needed(panel_of: Callable[..., Panel]) -> None:
+    panel = panel_of(days=4)
+
+    with pytest.raises(DataError, match=r"'tiny' has 192 time steps; training and backtest need 232"):
+        run_backtest(panel, panel.channel(), BaselineForecaster())
+
+
+def test_a_wide_panel_is_scored_on_at_least_one_window(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "MAX_CELLS", 12)  # less than one window of five nodes
+
+    errors = run_backtest(panel, panel.channel(), BaselineForecaster()).errors
+
+    assert (errors.windows, errors.stride) == (1, 313)
+
+
 def test_the_table_is_for_people(panel: Panel, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_table(run_backtest(panel, panel.channel(), TrainedForecaster(trained)))
 
@@ -120,5 +135,5 @@ def test_the_table_is_for_people(panel: Panel, trained: Path, capsys: pytest.Cap
 
 
 def test_a_panel_that_ends_before_the_test_part(panel: Panel, trained: Path) -> None:
-    with pytest.raises(DataError, match="does not fit"):
+    with pytest.raises(DataError, match=r"has 10 time steps; .* needs 12 before it and 12 for itself"):
         run_backtest(panel.until("2022-01-31T05:00"), panel.channel(), TrainedForecaster(trained))

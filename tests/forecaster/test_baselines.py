@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, SlotMeans
+from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, SlotMeans, title_at
 from mm4st_agent.forecaster.slots import extended, slots_of
 
 STEP_S = 6 * 3600  # four steps a day, 28 a week
@@ -75,6 +75,32 @@ def test_slot_mean_falls_back_to_the_slot_of_the_day_then_to_the_node() -> None:
 
     observed[:] = np.nan
     assert np.isnan(SlotMeans.fit(observed, slots).table).all()
+
+
+def test_a_title_says_what_the_slot_mean_fell_back_to() -> None:
+    observed = weeks(1, 2)
+    observed[1::28] = np.nan
+
+    def title(horizon: int, skip: int = 0) -> str:
+        return title_at("slot_mean", history(observed, 56), 56, horizon, skip, 0)
+
+    assert title(1) == "the usual for this time of the week"
+    assert title(2) == title(1, skip=1) == "the usual for this time of day"
+    assert title(1, skip=2) == "the usual for this time of the week"
+    observed[1::4] = np.nan
+    assert title(2) == "the mean so far"
+    observed[0] = np.nan
+    assert title(1) == "the same time of an earlier week"
+
+
+def test_a_title_says_when_last_week_was_not_measured() -> None:
+    observed = weeks(1, 2, 3)
+    observed[28 + 6] = np.nan
+    there = history(observed, 28)
+
+    assert title_at("same_slot_last_week", there, 56 + 5, 1, 0, 0) == "the same time last week"
+    assert title_at("same_slot_last_week", there, 56 + 5, 2, 0, 0) == "the same time of an earlier week"
+    assert title_at("same_slot_last_week", there, 56 + 5, 1, 1, 0) == "the same time of an earlier week"
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -42,12 +42,6 @@ def test_season_is_a_week_from_two_weeks_on(days: int, step_s: int, season: int)
     assert metrics.season_steps(days * 86_400 // step_s, step_s) == season
 
 
-def test_pinball_by_hand() -> None:
-    loss = metrics.pinball(np.array([10.0]), np.array([[8.0, 11.0]]), (0.1, 0.9))
-
-    assert loss == pytest.approx((0.1 * 2 + 0.1 * 1) / 2)
-
-
 def test_coverage_and_width_count_measured_cells_only() -> None:
     low, high = np.array([0.0, 0.0, 0.0, 0.0]), np.array([10.0, 2.0, 10.0, 4.0])
     truth = np.array([10.0, 3.0, np.nan, 1.0])

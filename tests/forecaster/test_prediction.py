@@ -11,6 +11,7 @@ import pytest
 
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError, UsageError
+from mm4st_agent.forecaster.checkpoint import CARD_FILE, read_card
 from mm4st_agent.forecaster.config import MODEL_NAME
 from mm4st_agent.forecaster.prediction import (
     BaselineForecaster,
@@ -20,6 +21,7 @@ from mm4st_agent.forecaster.prediction import (
     forecaster_for,
     shipped_checkpoints,
 )
+from mm4st_agent.forecaster.scoring import track_record
 from mm4st_agent.forecaster.slots import extended, slots_of
 
 AS_OF = "2022-02-04T07:00"  # in the test part, which begins on 2022-01-31
@@ -118,15 +120,24 @@ def test_a_silent_station_is_forecast_with_a_warning(panel: Panel, forecaster: T
 def test_bad_questions_get_one_clear_sentence(panel: Panel, trained: Path, make: Callable[[Path], Forecaster]) -> None:
     forecaster, cut = make(trained), panel.until(AS_OF)
 
-    with pytest.raises(UsageError, match=r"13 steps \(390 minutes\) is out of range.*1 to 12 steps, at most 6 hours"):
+    with pytest.raises(
+        UsageError, match=r"for 'tiny' reaches 6 hours \(12 steps\) ahead; 390 minutes is too far.*at most 6 hours"
+    ):
         forecaster.predict(cut, ["A"], None, 13)
     with pytest.raises(UsageError, match="0 steps"):
         forecaster.predict(cut, ["A"], None, 0)
+    with pytest.raises(UsageError, match="7 hours is too far"):
+        forecaster.predict(cut, ["A"], None, 4, skip=10)
+    with pytest.raises(UsageError, match="too far"):
+        forecaster.predict(cut, ["A"], None, 10**15)
     with pytest.raises(UsageError, match="no station 'Z'"):
         forecaster.predict(cut, ["Z"], None, 3)
-    with pytest.raises(DataError, match=r"Station E of 'tiny' has no measured traffic flow.*such as D, C, B"):
+    with pytest.raises(
+        DataError,
+        match=r"Station E of 'tiny' has no measured traffic flow.*shows there is imputed.*such as D, C, B",
+    ):
         forecaster.predict(cut, ["E"], None, 3)
-    with pytest.raises(UsageError, match="has 6 readings; a forecast needs"):
+    with pytest.raises(UsageError, match="has 6 time steps; a forecast needs"):
         forecaster.predict(panel.until("2022-01-03T03:00"), ["A"], None, 3)
 
 
@@ -136,6 +147,79 @@ def test_the_hint_for_too_few_readings_holds(panel: Panel, forecaster: TrainedFo
 
     first = caught.value.hint.split("from ")[1].split(" ")[0]
     assert forecaster.predict(panel.until(first), ["A"], None, 3)
+
+
+@pytest.mark.parametrize("make", [lambda t: TrainedForecaster(t), lambda t: BaselineForecaster()])
+def test_data_that_are_too_short_as_a_whole_say_so(
+    panel: Panel, trained: Path, make: Callable[[Path], Forecaster]
+) -> None:
+    forecaster, short = make(trained), dataclasses.replace(panel, data=panel.data.isel(time=slice(0, 8)))
+
+    with pytest.raises(DataError, match=rf"it has 8 time steps, and a forecast needs {forecaster.needed_readings}\."):
+        forecaster.predict(short, ["A"], None, 3)
+
+
+def test_an_empty_column_is_called_empty(panel: Panel, forecaster: TrainedForecaster) -> None:
+    data = panel.data.copy(deep=True)
+    data["flow"][:, 0] = np.nan
+    data["imputed"][:, 0] = False
+
+    with pytest.raises(DataError, match=r"Station A .* up to 2022-02-04 07:00; it is empty in the data"):
+        forecaster.predict(dataclasses.replace(panel, data=data).until(AS_OF), ["A"], None, 3)
+
+
+def test_a_later_span_is_the_end_of_the_whole_one(panel: Panel, forecaster: TrainedForecaster) -> None:
+    cut = panel.until(AS_OF)
+
+    whole, later = (forecaster.predict(cut, ["B"], None, n, skip)[0] for n, skip in ((12, 0), (4, 8)))
+
+    assert later.times.tolist() == whole.times[8:].tolist()
+    np.testing.assert_array_equal(later.quantiles, whole.quantiles[8:])
+    assert later.total.median == pytest.approx(later.quantiles[:, 2].sum(), rel=1e-5)
+    assert later.quantiles[:, 0].sum() < later.total.low < later.total.high < later.quantiles[:, 4].sum()
+    assert later.backtest.total_coverage80 is None
+    record = track_record(forecaster.checkpoint, cut)
+    assert record is not None
+    assert later.backtest.mae == pytest.approx(np.mean(record[0].by_step[MODEL_NAME].mae[8:]), rel=0.02)
+    assert later.baseline_title == "the usual for this time of the week"
+
+
+def test_a_checkpoint_replaced_before_the_first_forecast_is_not_mixed(
+    panel: Panel, trained: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "tiny-flow"
+    shutil.copytree(trained, folder)
+    forecaster = TrainedForecaster(folder)
+    card = read_card(folder)
+    factors = {"steps": ((9.0,) * 4,) * 12, "totals": ((9.0,) * 2,) * 12}
+    wider = card.calibration.model_copy(update=factors)
+    (folder / CARD_FILE).write_text(card.model_copy(update={"calibration": wider}).model_dump_json())
+
+    found = forecaster.predict(panel.until(AS_OF), ["A"], None, 3)[0]
+
+    expected = TrainedForecaster(folder).predict(panel.until(AS_OF), ["A"], None, 3)[0]
+    np.testing.assert_array_equal(found.quantiles, expected.quantiles)
+    assert found.total == expected.total
+
+
+def test_a_forecast_in_between_does_not_change_the_record(panel: Panel, trained: Path) -> None:
+    """What another thread may do at the worst moment: forecast from elsewhere just after a record was kept."""
+    early, late = panel.until("2022-02-03T07:00"), panel.until(AS_OF)
+
+    class Interleaved(TrainedForecaster):
+        @property
+        def _kept(self) -> object:
+            return self.__dict__["kept"]
+
+        @_kept.setter
+        def _kept(self, kept: tuple[tuple[str, pd.Timestamp], object] | None) -> None:
+            self.__dict__["kept"] = kept
+            if kept is not None and kept[0][1] == early.end:
+                self.predict(late, ["A"], None, 12)
+
+    found = Interleaved(trained).predict(early, ["A"], None, 12)[0]
+
+    assert found.backtest.where.endswith(f"to {early.times[-1]:%Y-%m-%d %H:%M}")
 
 
 def test_a_checkpoint_of_other_data_is_refused(panel: Panel, forecaster: TrainedForecaster) -> None:

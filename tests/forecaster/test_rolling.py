@@ -51,3 +51,45 @@ def test_too_few_readings_say_from_when_on(panel: Panel) -> None:
         BaselineForecaster().predict(panel.until("2022-01-03T12:00"), ["A"], None, 3)
 
     assert BaselineForecaster().predict(panel.until(pd.Timestamp("2022-01-03T18:00")), ["A"], None, 3)
+
+
+def test_a_later_span_is_checked_over_the_same_steps(panel: Panel) -> None:
+    cut = panel.until("2022-02-04T07:00")
+
+    whole, later = (BaselineForecaster().predict(cut, ["A"], None, n, skip)[0] for n, skip in ((12, 0), (4, 8)))
+
+    assert later.times.tolist() == whole.times[8:].tolist()
+    assert len(later.quantiles) == 4
+    assert later.total.low < later.total.median == pytest.approx(later.quantiles[:, 2].sum(), rel=1e-5)
+    origins = np.unique(np.linspace(len(cut.times) - int(0.2 * len(cut.times)), len(cut.times) - 12, 300).astype(int))
+    truth = cut.observed()[origins[:, None] + np.arange(8, 12), [0]]
+    known = cut.observed()[: origins[0]]
+    assert later.baseline_name == "slot_mean"
+    slot = (origins[:, None] + np.arange(8, 12)) % 336
+    mean = np.array([np.nanmean(known[s::336, 0]) for s in range(336)])[slot]
+    assert later.backtest.mae == pytest.approx(float(np.nanmean(np.abs(truth - mean))), rel=1e-4)
+
+
+def test_an_interval_from_errors_of_a_fallback_says_so(panel: Panel) -> None:
+    """After one week the coming slots have a reading each; the forecasts that were checked had none."""
+    time = np.arange(len(panel.times))
+    data = panel.data.copy(deep=True)
+    data["flow"][:] = (100 + 80 * np.sin(2 * np.pi * time / 48))[:, None] + np.random.default_rng(0).normal(
+        0, 2, (1, 5)
+    )
+    data["imputed"][:] = False
+
+    found = BaselineForecaster().predict(Panel(panel.card, data).until("2022-01-10T00:00"), ["A"], None, 6)[0]
+
+    assert (found.baseline_name, found.baseline_title) == ("slot_mean", "the same time of an earlier week")
+    assert any("rests on the errors of the usual for this time of day" in warning for warning in found.warnings)
+
+
+def test_a_week_that_was_never_seen_is_not_called_usual(panel: Panel) -> None:
+    found = BaselineForecaster().predict(panel.until("2022-01-05T09:00"), ["A"], None, 2)[0]
+
+    if found.baseline_name == "slot_mean":
+        assert found.baseline_title == "the usual for this time of day"
+    assert found.baseline_leads
+    assert found.baseline_title in found.warnings[0]
+    assert "of the week" not in found.warnings[0]

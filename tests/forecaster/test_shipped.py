@@ -13,8 +13,10 @@ from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.forecaster.backtest import run_backtest
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.checkpoint import load, read_card
-from mm4st_agent.forecaster.config import MODEL_NAME
+from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME
+from mm4st_agent.forecaster.numeric import quantiles_at
 from mm4st_agent.forecaster.prediction import TrainedForecaster, shipped_checkpoints
+from mm4st_agent.forecaster.slots import slots_of
 
 SHIPPED = [("demo", "flow"), ("demo", "speed"), ("pems-orange", "flow"), ("pems-orange", "speed")]
 MAX_BYTES = 2 * 2**20
@@ -74,6 +76,20 @@ def test_it_was_trained_on_todays_data(dataset: str, channel: str, open_panel: o
     # The demo's card hashes its description only, so look at the readings too.
     assert float(np.nanmean(train, dtype=np.float64)) == pytest.approx(scaler.mean, rel=1e-5)
     assert float(np.nanstd(train, dtype=np.float64)) == pytest.approx(scaler.std, rel=1e-5)
+
+
+@pytest.mark.parametrize(("dataset", "channel"), SHIPPED)
+def test_its_weights_are_those_that_were_validated(dataset: str, channel: str, open_panel: object) -> None:
+    panel: Panel = open_panel(dataset)  # type: ignore[operator]
+    checkpoint = load(shipped_checkpoints() / f"{dataset}-{channel}")
+    card, observed = checkpoint.card, panel.observed(channel)
+
+    origins = np.arange(card.train.steps + 12, card.train.steps + card.validation.steps - 11)
+    inputs = checkpoint.preparation.inputs(observed, slots_of(panel.times, panel.step_s, panel.card.holidays))
+    medians = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)[..., MEDIAN]
+
+    misses = np.abs(observed[origins[:, None] + np.arange(12)] - medians)
+    assert float(np.nanmean(misses, dtype=np.float64)) == pytest.approx(card.best_validation_mae, rel=1e-4)
 
 
 @pytest.mark.parametrize(("dataset", "channel"), [("demo", "flow"), ("pems-orange", "speed")])

@@ -32,6 +32,13 @@ def test_only_named_calendars_have_holidays() -> None:
     assert slots_of(times, 86_400).day_type.tolist() == [6, 0, 1]
 
 
+def test_a_holiday_on_a_weekend_counts_on_its_date_and_on_the_day_off() -> None:
+    times = pd.date_range("2021-12-30", periods=4, freq="D", tz="US/Pacific")  # New Year's Day is a Saturday
+
+    assert slots_of(times, 86_400, "US").day_type.tolist() == [3, HOLIDAY, HOLIDAY, 6]
+    assert slots_of(times[2:], 86_400, "US").day_type.tolist() == [HOLIDAY, 6]
+
+
 def test_steps_longer_than_a_day_have_one_slot_a_day() -> None:
     times = pd.date_range("2022-01-03", periods=3, freq="7D", tz="UTC")
 

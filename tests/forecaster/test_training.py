@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -17,8 +18,11 @@ from mm4st_agent.data.store import save_panel
 from mm4st_agent.errors import DataError, UsageError
 from mm4st_agent.forecaster import training
 from mm4st_agent.forecaster.baselines import BASELINES
-from mm4st_agent.forecaster.checkpoint import CARD_FILE, WEIGHTS_FILE, read_card
-from mm4st_agent.forecaster.config import MODEL_NAME, TrainConfig
+from mm4st_agent.forecaster.checkpoint import CARD_FILE, WEIGHTS_FILE, load, read_card
+from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, TrainConfig
+from mm4st_agent.forecaster.numeric import quantiles_at
+from mm4st_agent.forecaster.recovery import only_training
+from mm4st_agent.forecaster.slots import slots_of
 from mm4st_agent.forecaster.training import train_checkpoint
 
 TRAIN = """
@@ -55,6 +59,19 @@ def test_it_beats_every_baseline_on_data_it_did_not_see(trained: Path) -> None:
     assert 65 < (card.errors.by_step[MODEL_NAME].coverage80_over(12) or 0) < 95
 
 
+def test_the_stored_weights_are_those_that_were_validated(trained: Path, panel: Panel) -> None:
+    checkpoint = load(trained)
+    card, observed = checkpoint.card, panel.observed()
+    ahead = np.arange(12)
+
+    origins = np.arange(card.train.steps + 12, card.train.steps + card.validation.steps - 11)
+    inputs = checkpoint.preparation.inputs(observed, slots_of(panel.times, panel.step_s, "US"))
+    medians = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)[..., MEDIAN]
+
+    found = np.nanmean(np.abs(observed[origins[:, None] + ahead] - medians))
+    assert float(found) == pytest.approx(card.best_validation_mae, rel=1e-4)
+
+
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
     trained: Path, panel: Panel, config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,7 +102,41 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
     whole, resumed = load_file(trained / WEIGHTS_FILE), load_file(out / WEIGHTS_FILE)
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0)
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [".tiny-flow.lock"]
+
+
+def test_ctrl_c_says_how_to_go_on(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
+    out, stored = tmp_path / "tiny-flow", tmp_path / "panel"
+    save_panel(panel, stored)
+    last = tmp_path / ".tiny-flow.training" / "last.ckpt"
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(stored), str(out), config.model_dump_json()],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+
+    assert "Stopped; the same command goes on after the last whole epoch." in said
+    assert said.rstrip().endswith("KeyboardInterrupt")
+    assert "SystemExit" in said  # it was Lightning that was interrupted
+    assert not out.exists()
+    assert train_checkpoint(panel, "flow", out=out, config=config, progress=False).epochs == config.max_epochs
+
+
+def test_two_trainings_of_a_channel_do_not_mix(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
+    out = tmp_path / "tiny-flow"
+
+    with only_training(out), pytest.raises(UsageError, match="Another training of 'tiny-flow' is running"):
+        train_checkpoint(panel, "flow", out=out, config=config, progress=False)
+    with only_training(tmp_path / "tiny-speed"):
+        train_checkpoint(panel, "flow", out=out, config=config.model_copy(update={"max_epochs": 1}), progress=False)
+
+    assert (out / CARD_FILE).is_file()
 
 
 def test_other_arguments_start_anew(
@@ -121,6 +172,7 @@ def test_it_leaves_nothing_but_the_checkpoint(
     assert card.epochs == 1  # the budget ends it after the epoch that used it up
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == [
         "out",
+        "out/.tiny-flow.lock",
         "out/tiny-flow",
         f"out/tiny-flow/{CARD_FILE}",
         f"out/tiny-flow/{WEIGHTS_FILE}",
@@ -130,15 +182,22 @@ def test_it_leaves_nothing_but_the_checkpoint(
 
 
 def test_data_that_cannot_be_learned_from(panel_of: Callable[..., Panel], config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not fit"):
+    with pytest.raises(DataError, match=r"'tiny' has 192 time steps; training and backtest need 232, .*data import"):
         train_checkpoint(panel_of(days=4), out=tmp_path / "x", config=config, progress=False)
 
     panel = panel_of()
     blank = panel.data.copy(deep=True)
     blank["imputed"][:] = True
-    with pytest.raises(DataError, match="train part of 'tiny' holds no measured traffic flow"):
+    with pytest.raises(
+        DataError, match=r"train part of 'tiny', 2022-01-03 00:00 to .*, holds no measured traffic flow"
+    ):
         train_checkpoint(Panel(panel.card, blank), out=tmp_path / "x", config=config, progress=False)
+
+    unchecked = panel.data.copy(deep=True)
+    unchecked["imputed"][1176 + 12 : 1344] = True  # only the history of the first validation window was measured
+    with pytest.raises(DataError, match=r"validation part of 'tiny', .* holds no measured traffic flow to forecast"):
+        train_checkpoint(Panel(panel.card, unchecked), out=tmp_path / "x", config=config, progress=False)
 
     with pytest.raises(UsageError, match="no channel 'speed'"):
         train_checkpoint(panel, "speed", out=tmp_path / "x", config=config, progress=False)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
