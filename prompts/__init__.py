@@ -59,6 +59,32 @@ def _day(moment: str) -> str:
     return f"{when:%A} {when.day} {when:%B %Y}"
 
 
+def _iso_day(moment: str) -> str:
+    """`2022-01-25` of an ISO 8601 text."""
+    return moment[:10]
+
+
+def until(start: str, end: str) -> str:
+    """`from 07:30 to 08:30 on Tuesday 25 January 2022` of two ISO 8601 texts; both days where they differ."""
+    if start == end:
+        return f"at {_clock(end)} on {_day(end)}"
+    first = "" if _day(start) == _day(end) else f" on {_day(start)}"
+    return f"from {_clock(start)}{first} to {_clock(end)} on {_day(end)}"
+
+
+def _amount(value: float, unit: str | None) -> str:
+    """A number with its unit; the unit of a share, `1`, is not written."""
+    return _number(value) if unit in (None, "", "1") else f"{_number(value)} {unit}"
+
+
+def _lasting(minutes: float) -> str:
+    """A length of time to stand behind 'the last': `30 minutes`, `hour`, `2 hours`, `day`, `7 days`."""
+    if minutes < 120 and minutes != 60:
+        return f"{_number(minutes)} minutes"
+    size, name = (1440, "day") if minutes >= 1440 and minutes % 1440 == 0 else (60, "hour")
+    return name if minutes == size else f"{_number(minutes / size)} {name}s"
+
+
 def _sentences(text: str, most: int) -> str:
     """The first `most` sentences, unchanged, so that a quotation of them stays one."""
     ends = [found.end() for found in re.finditer(r"[.!?](?=\s|$)", text)]
@@ -82,6 +108,9 @@ def load(name: str) -> Prompt:
         lstrip_blocks=True,
         autoescape=False,
     )
-    environment.filters.update(number=_number, clock=_clock, day=_day, sentences=_sentences)
+    environment.filters.update(
+        number=_number, amount=_amount, clock=_clock, day=_day, iso_day=_iso_day, until=until, lasting=_lasting,
+        sentences=_sentences,
+    )  # fmt: skip
     source = path.read_text(encoding="utf-8")
     return Prompt(name, source, environment.from_string(source))

@@ -170,17 +170,17 @@ def _asked(entry: Evidence) -> list[str]:
 
 
 def _names(entry: Evidence) -> list[str]:
-    """The reply's short texts, without units and without what the call's arguments had said already."""
+    """The reply's short texts, without what the call's arguments had said already."""
     said = " ".join(_asked(entry))
-    units = {value.unit for value in entry.values.values()}
-    return [label for label in entry.labels if label not in units and label not in said]
+    return [label for label in entry.labels if label not in said]
 
 
 def _read_names(reader: _Reader) -> None:
     names: dict[str, list[str]] = {}
+    units = {value.unit for entry in reader.ledger for value in entry.values.values()}
     for entry in reader.ledger:
         for label in _names(entry):
-            if len(label) > 2 and re.search(r"\d", label) and re.search(r"[^\W\d]", label):
+            if label not in units and len(label) > 2 and re.search(r"\d", label) and re.search(r"[^\W\d]", label):
                 names.setdefault(label, []).append(entry.id)
     for name in sorted(names, key=len, reverse=True):
         for found in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", reader.text):
@@ -250,7 +250,7 @@ def _marked(text: str, claims: Iterable[Claim]) -> Checked:
         start, end = claim.span
         moved.append(claim.model_copy(update={"span": (start + shift, end + shift)}))
         pieces.append(text[read:end])
-        read = end
+        read = max(read, end)
         if claim.status == "unsupported":
             pieces.append(MARK)
             shift += len(MARK)

@@ -66,7 +66,7 @@ def from_question(id_: str, question: str, facts: Mapping[str, Any], as_of: str)
         args={"question": question, "dataset": facts["dataset"]},
         as_of=as_of,
         values={f"place_ids[{n}]": EvidenceValue(value=i, unit="id") for n, i in enumerate(facts["place_ids"])},
-        labels=sorted(set(_texts(dict(facts)))),
+        labels=sorted(set(_texts({**facts, "channels": [c["title"] for c in facts["channels"]]}))),
         seconds=0.0,
     )
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from mm4st_agent.agent.ledger import Evidence, EvidenceValue
 
-NUMBER = re.compile(
-    r"(?<![\w.,])[-−+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])|(?:\d[\d.,]*)?\d|\.\d+)(?!\d)"
-)
+NUMBER = re.compile(r"(?<![\w.,])[-−+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])|(?:\d[\d.,]*)?\d|\.\d+)(?!\d)")
 """A run of digits with what may stand inside a number; `well_formed` says whether it is one."""
 
 _WELL_FORMED = re.compile(r"[-−+]?(?:\d{1,3}(?:[, \u00a0\u202f]\d{3})+|\d+)?(?:\.\d+)?")

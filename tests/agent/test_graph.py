@@ -24,7 +24,7 @@ AS_OF = "2022-01-25T07:30-08:00"
 SESSION = Session(
     dataset="demo", title="Demo", domain="traffic", synthetic=True, place_word="station",
     places=["D01 (One)"], place_ids=["D01"],
-    channels=[{"name": "flow", "title": "flow", "unit": "vehicles"}], as_of=AS_OF, time_zone="US/Pacific", step_s=300,
+    channels=[{"name": "flow", "title": "flow", "unit": "vehicles/5 min"}], as_of=AS_OF, time_zone="US/Pacific", step_s=300,
 )  # fmt: skip
 
 
@@ -110,6 +110,14 @@ def test_a_tool_result_becomes_evidence_and_the_number_is_verified(run: Run) -> 
     assert [(c.status, c.evidence) for c in state["claims"]] == [("verified", ["E2"])]
     assert isinstance(model.heard[0][0], SystemMessage)
     assert '"evidence": "E2"' in model.heard[1][-1].text
+
+
+def test_the_answer_is_not_changed_but_for_marks(run: Run) -> None:
+    said = "It counts 412 vehicles per hour, 412 vehicles [E2], and 9 vehicles/5 min per hour, in 7 vehicles/5 min."
+
+    _, state, _ = run(_call("D01"), AIMessage(said))
+
+    assert state["text"].replace(" [unsupported]", "") == said
 
 
 def test_an_invented_number_is_marked(run: Run) -> None:

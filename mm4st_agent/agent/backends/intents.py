@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -126,44 +124,17 @@ class IntentMatcher:
         self._encode = encode
         self._labels = [intent for intent in get_args(Intent) for _ in EXAMPLES[intent]]
         self._examples: NDArray[np.float32] | None = None
+        self._matched: dict[str, Intent] = {}
 
     def match(self, question: str) -> Intent:
         """The intent of the nearest example; 'off_topic' when none is near."""
+        if question not in self._matched:
+            self._matched[question] = self._nearest(question)
+        return self._matched[question]
+
+    def _nearest(self, question: str) -> Intent:
         if self._examples is None:
             self._examples = self._encode([text for intent in get_args(Intent) for text in EXAMPLES[intent]])
         similarity = self._examples @ self._encode([question])[0]
         best = int(np.argmax(similarity))
         return self._labels[best] if similarity[best] >= LEAST_SIMILARITY else "off_topic"
-
-
-_WORDS = {
-    "German": "der die das und ist wie viel wird werden haben nicht ein eine auf von mit nächsten stunde wann warum",
-    "French": "le la les des est et combien une dans pour sur avec quel quelle sera prochaine heure pourquoi du",
-    "Spanish": "el los las es y cuánto cuánta una en por para con qué será próxima hora cómo del tráfico cuántos",
-    "Italian": "il gli è e quanto una nel per con che sarà prossima ora come della traffico perché quanti",
-    "Portuguese": "o os as é e quanto uma na por para com que será próxima hora como quantos da do",
-    "Dutch": "de het een en is hoeveel wordt voor met niet op van komende uur waarom wat zal",
-}
-_ENGLISH = (
-    "the a an and is are was were will would how much many what which who why when where there of for on at near over"
-    " next hour hours show me tell any do does did it this that with from to by in be can you your i my please about"
-)
-
-
-@cache
-def _vocabulary() -> dict[str, frozenset[str]]:
-    return {name: frozenset(words.split()) for name, words in {**_WORDS, "English": _ENGLISH}.items()}
-
-
-def other_language(question: str) -> str | None:
-    """The language of a question that is clearly not English, or None.
-
-    Counts function words; a script other than Latin is named as such.
-    """
-    letters = [c for c in question if c.isalpha()]
-    if letters and sum(c < "ɐ" for c in letters) < 0.5 * len(letters):
-        return "a script other than Latin"
-    words = re.findall(r"[^\W\d_]+", question.casefold())
-    counts = {name: sum(word in known for word in words) for name, known in _vocabulary().items()}
-    best = max(counts, key=lambda name: counts[name])
-    return best if counts[best] >= 2 and counts[best] > counts["English"] else None

@@ -1,162 +1,130 @@
-"""Places, times and quantities in a question, as the embedded chat model reads them."""
+"""Places and quantities in a question, as the embedded chat model reads them. Times are in `times`."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from functools import cache
+from typing import Literal
 
-_COUNTS = {
-    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
-    "nine": 9, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30, "forty": 40, "sixty": 60,
-    "ninety": 90, "half a": 0.5, "half an": 0.5, "couple of": 2, "a couple of": 2, "few": 3, "a few": 3,
+_NAMED_QUANTITIES: dict[str, tuple[str, ...]] = {
+    "speed": ("speed", "speeds", "fast", "faster", "fastest", "slow", "slower", "slowest", "velocity", "mph", "km/h"),
+    "flow": ("flow", "flows", "volume", "volumes", "vehicles", "vehicle", "cars"),
+    "occupancy": ("occupancy", "occupied"),
+    "weather": ("weather", "rain", "raining", "rainy", "rainfall", "temperature", "wind", "windy", "snow", "humidity",
+                "fog", "sunny", "sunshine"),
+    "price": ("price", "prices", "cost", "costs", "fare", "fares", "toll", "tolls"),
+    "capacity": ("capacity",),
+    "travel time": ("travel time", "travel times", "journey time", "delay", "delays", "how long does it take", "eta"),
+    "density": ("density",),
+    "lorries": ("truck", "trucks", "lorry", "lorries", "buses", "bicycles", "pedestrians"),
+    "emissions": ("emissions", "co2", "noise"),
+    "particulate matter": ("pm2.5", "pm25", "pm10"),
+    "other pollutants": ("no2", "ozone", "o3", "so2"),
+    "air quality index": ("aqi", "air quality index"),
+    "requests": ("requests", "tokens", "cpu", "latency", "replicas", "memory"),
 }  # fmt: skip
-_MINUTES = {"min": 1, "minute": 1, "hour": 60, "hr": 60, "h": 60, "day": 1440, "week": 10080}
-_COUNT = r"\d+(?:\.\d+)?|" + "|".join(sorted(_COUNTS, key=len, reverse=True))
-_DURATION = re.compile(
-    r"\b(?P<lead>(?:(?:for|in|over|within|during|of)\s+)?(?:the\s+)?(?:next|coming|following|last|past|previous|in)?\s*)"
-    rf"(?:(?P<count>{_COUNT})\s*)?\b(?P<unit>min|minute|hour|hr|h|day|week)s?\b(?P<tail>\s+(?:ago|ahead|from now))?",
-    re.IGNORECASE,
+"""Words that name one quantity; a data set that does not measure it cannot answer."""
+_FIELDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("traffic", ("traffic", "jam", "jams", "jammed", "congestion", "congested"), ("speed", "flow", "occupancy")),
+    ("air", ("air quality", "pollution", "smog"), ("particulate matter", "other pollutants", "air quality index")),
 )
-_DAY_WORDS = "today|tonight|tomorrow|yesterday|monday|tuesday|wednesday|thursday|friday|saturday|sunday"
-_CLOCK = re.compile(
-    rf"\b(?:(?P<day>(?:next |last )?(?:{_DAY_WORDS}))(?:\s+(?:morning|afternoon|evening|night))?\s*)?"
-    r"(?:\b(?P<lead>until|till|by|at|around|before|to)\s+)?"
-    r"(?P<time>\d{1,2}:\d{2}\s*(?:[ap]\.?m\b\.?)?|\d{1,2}\s*[ap]\.?m\b\.?|noon|midnight)"
-    rf"(?:\s+(?P<day2>{_DAY_WORDS}))?",
-    re.IGNORECASE,
-)
-_DAY = re.compile(
-    rf"\b(?:next|last)\s+week\b|\b(?:on\s+)?(?:next\s+|last\s+|this\s+)?(?:{_DAY_WORDS}|morning|afternoon|evening|night)"
-    r"(?:\s+(?:morning|afternoon|evening|night))?\b",
-    re.IGNORECASE,
-)
-_AHEAD = re.compile(r"\b(?:next|coming|following|last|past|previous)\b", re.IGNORECASE)
-_PAST = re.compile(r"\b(?:last|past|previous|ago|yesterday|earlier|was|were|did|so far)\b", re.IGNORECASE)
-_PRESENT = re.compile(r"\b(?:right now|now|currently|at the moment|at present|just now)\b", re.IGNORECASE)
-_DAY_PARTS = {"morning": 8, "afternoon": 15, "evening": 19, "night": 22, "tonight": 21, "noon": 12, "midnight": 0}
-
-
-@dataclass(frozen=True)
-class Span:
-    """The time that a question is about, seen from the clock.
-
-    Attributes:
-        minutes: Ahead of the clock; None when the question names no future time.
-        past_hours: How far back it looks; None when it names no past time.
-        now: It speaks of the present ("right now", "at the moment") and names no other time.
-        moment: A single point that was asked for ("at 8:15"), local time.
-        words: The words that said so, as they stand in the question.
-    """
-
-    minutes: int | None = None
-    past_hours: int | None = None
-    moment: datetime | None = None
-    now: bool = False
-    words: tuple[str, ...] = ()
-
-
-def time_span(question: str, as_of: datetime) -> Span:
-    """Read durations, clock times and days, relative to the clock.
-
-    Args:
-        question: The person's words.
-        as_of: Zone-aware local time of the data.
-    """
-    clock = _CLOCK.search(question)
-    if clock is not None:
-        return _at_clock(clock, as_of, past=bool(_PAST.search(question)))
-    duration = _DURATION.search(question)
-    if duration is not None and (duration["count"] or _AHEAD.search(duration["lead"]) or duration["tail"]):
-        count = duration["count"]
-        size = 1.0 if count is None else _COUNTS.get(count.lower()) or float(count)
-        minutes = math.ceil(size * _MINUTES[duration["unit"].lower()])
-        if _PAST.search(duration[0]):
-            return Span(past_hours=max(1, math.ceil(minutes / 60)), words=(duration[0],))
-        return Span(minutes=minutes, words=(duration[0],))
-    day = _DAY.search(question)
-    if day is not None:
-        return _on_day(day[0], as_of, past=bool(_PAST.search(question)))
-    present = _PRESENT.search(question)
-    return Span(now=True, words=(present[0],)) if present else Span()
-
-
-def _at_clock(found: re.Match[str], as_of: datetime, *, past: bool) -> Span:
-    import dateparser
-
-    day = found["day"] or found["day2"]
-    base = as_of.replace(tzinfo=None)
-    time_of_day = dateparser.parse(found["time"], settings={"RELATIVE_BASE": base})
-    if time_of_day is None:
-        return Span()
-    date = _date(day, base) if day else base.date()
-    moment = datetime.combine(date, time_of_day.time()).replace(tzinfo=as_of.tzinfo)
-    if day is None and moment <= as_of and not past:
-        moment += timedelta(days=1)
-    minutes = math.ceil((moment - as_of).total_seconds() / 60)
-    if minutes <= 0:
-        return Span(past_hours=max(1, math.ceil(-minutes / 60)), moment=moment, words=(found[0],))
-    pointlike = (found["lead"] or "at").lower() in {"at", "around"}
-    return Span(minutes=minutes, moment=moment if pointlike else None, words=(found[0],))
-
-
-def _on_day(words: str, as_of: datetime, *, past: bool) -> Span:
-    base = as_of.replace(tzinfo=None)
-    lower = words.lower()
-    if "yesterday" in lower:
-        return Span(past_hours=24 + as_of.hour, words=(words,))
-    if re.search(r"\blast\b", lower):
-        return Span(past_hours=168 if "week" in lower else 24, words=(words,))
-    if lower.strip() == "today":
-        return Span(past_hours=max(1, as_of.hour), words=(words,))
-    part = next((hour for name, hour in _DAY_PARTS.items() if name in lower), 12)
-    moment = datetime.combine(_date(lower, base), datetime.min.time()).replace(hour=part, tzinfo=as_of.tzinfo)
-    if moment <= as_of and (past or "this" in lower):
-        hours = (as_of - moment).total_seconds() / 3600
-        return Span(past_hours=math.ceil(hours) + 1, words=(words,))
-    if moment <= as_of:
-        moment += timedelta(days=7 if "week" in lower else 1)
-    return Span(minutes=math.ceil((moment - as_of).total_seconds() / 60), words=(words,))
-
-
-def _date(words: str, base: datetime) -> date:
-    import dateparser
-
-    day = re.search(_DAY_WORDS, words, re.IGNORECASE)
-    if day is None or day[0].lower() in {"today", "tonight"}:
-        return base.date()
-    prefer = "past" if re.search(r"\blast\b", words, re.IGNORECASE) else "future"
-    parsed = dateparser.parse(day[0], settings={"RELATIVE_BASE": base, "PREFER_DATES_FROM": prefer})
-    return (parsed or base).date()
-
-
-_SYNONYMS = {
-    "speed": ("fast", "faster", "slow", "slower", "quick", "mph", "km/h", "jam", "jammed", "congested", "congestion"),
-    "flow": ("vehicles", "cars", "volume", "busy", "busier", "carry", "many"),
-    "occupancy": ("occupied", "density"),
+"""A domain, words that name its quantities in general, and these quantities."""
+_HINTS = {
+    "flow": ("busy", "busier", "busiest", "quiet", "quieter", "carry", "many"),
+    "speed": ("jam", "jams", "jammed", "congested", "congestion"),
 }
-_GENERAL = frozenset({"traffic", "level", "mean"})
+"""Words that only hint at a quantity; where it is not measured, the data set's main one is meant."""
+_GENERAL = frozenset({"traffic", "level", "mean", "average", "of", "the", "air"})
 """Words of a channel's title that do not tell it from the others."""
 
 
-def channel(question: str, channels: Sequence[dict[str, str]]) -> str | None:
-    """The channel that a question names, by its name or title, else by a synonym; None leaves the main one."""
-    words = set(re.findall(r"[\w./]+", question.casefold()))
-    titles = {c["name"]: {c["name"].casefold(), *c["title"].casefold().split()} - _GENERAL for c in channels}
-    synonyms = {c["name"]: set(_SYNONYMS.get(c["name"], ())) for c in channels}
-    for vocabulary in (titles, synonyms):
+def channel(question: str, channels: Sequence[dict[str, str]], *, hints: bool = True) -> str | None:
+    """The channel that a question names, by its name or title, else by a synonym; None leaves the main one.
+
+    Args:
+        question: The person's words.
+        channels: `{name, title, unit}` of each.
+        hints: Whether words that only hint at a channel count too.
+    """
+    text = question.casefold()
+    titles = {c["name"]: _own_words(c) for c in channels}
+    synonyms = {c["name"]: _NAMED_QUANTITIES.get(c["name"].casefold(), ()) for c in channels}
+    hinted = {c["name"]: _HINTS.get(c["name"].casefold(), ()) for c in channels}
+    for vocabulary in (titles, synonyms, hinted if hints else {}):
         for name, known in vocabulary.items():
-            if words & known:
+            if _first(text, known):
                 return name
     return None
 
 
-_FREEWAY = (
-    r"(?:I|SR|US|CA|Interstate|Route|Highway)[- ]?\d{1,3}\b(?:[- ]?(?:[NSEW]\b|north|south|east|west)(?:bound)?)?"
+def unmeasured(question: str, channels: Sequence[dict[str, str]], domain: str = "general") -> str | None:
+    """The word for a quantity that a question names and the data do not measure, or None.
+
+    Args:
+        question: The person's words.
+        channels: `{name, title, unit}` of each.
+        domain: Of the data; general words such as 'traffic' or 'air quality' name all of one domain.
+    """
+    text = question.casefold()
+    words_of_channels = {_bare(word) for c in channels for word in _own_words(c) | {c["name"].casefold()}}
+    for field, words, members in _FIELDS:
+        if domain != field and not {_bare(m) for name in members for m in _NAMED_QUANTITIES[name]} & words_of_channels:
+            word = _first(text, words)
+            if word is not None:
+                return word
+    for name, words in _NAMED_QUANTITIES.items():
+        measured = any(
+            name == c["name"].casefold() or {_bare(w) for w in words} & {_bare(w) for w in _own_words(c)}
+            for c in channels
+        )
+        word = None if measured else _first(text, words)
+        if word is not None:
+            return word
+    return None
+
+
+def _own_words(channel: dict[str, str]) -> set[str]:
+    return {channel["name"].casefold(), *channel["title"].casefold().split()} - _GENERAL
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"[\W_]", "", word)
+
+
+def _first(text: str, words: Iterable[str]) -> str | None:
+    return next((w for w in words if re.search(rf"(?<![\w./]){re.escape(w)}(?![\w/]|\.\d)", text)), None)
+
+
+@dataclass(frozen=True)
+class PlaceWords:
+    """Words of a question that name a place.
+
+    Attributes:
+        text: The words.
+        at: Where they stand in the question.
+        kind: 'id': an identifier, a freeway or a quoted name. 'name': capitalised. 'phrase': what stands
+            behind a preposition.
+    """
+
+    text: str
+    at: tuple[int, int]
+    kind: Literal["id", "name", "phrase"]
+
+
+_FREEWAY = re.compile(
+    r"\b(?:(?:I|SR|US|CA|Interstate|Route|Highway)[- ]?\d{1,3}\b"
+    r"(?:[- ]?(?:[NSEW]\b|north|south|east|west)(?:bound)?)?"
+    r"|(?:the\s+)?\d{1,3}[- ]?(?:north|south|east|west)(?:bound)?\b)",
+    re.IGNORECASE,
 )
+_QUOTED = re.compile(r"[\"“]([^\"“”]{1,60})[\"”]|(?<!\w)['‘]([^'‘’]{1,60})['’](?!\w)")
+_BARE_ID = re.compile(
+    r"(?<![\w.:,/-])(?:[A-Za-z]{1,4}[-_]?\d{2,}|\d{4,}|[A-Z]{1,3}\d)(?![\w:]|[.,]\d|-\d)"
+    r"(?!\s*(?:vehicles|cars|km|mph|min|hours|days|%))"
+)
+_BEHIND = re.compile(r"\b(?:at|near|around|on|by|for|of|along)\s+(?:the\s+)?", re.IGNORECASE)
 _CAPITALISED = re.compile(
     r"\b[A-Z][\w'’-]*(?:\s+(?:[A-Z][\w'’-]*|of|the)\b)*(?:\s+(?:north|south|east|west)(?:bound)?\b)?"
 )
@@ -169,6 +137,23 @@ _STOP = (
     " please any some all incident incidents accident accidents event events collision normal usual current currently"
     " vehicles cars pass come coming station stations sensor sensors node detector place places then same picture plot"
     " line heatmap draw data set so hello hi thanks sure not if as up down out go goes expected worst best jam jams"
+    " i'm im let's leaving leave drive driving reach arrive compare comparing vs versus than or both also again too"
+    " one ones first second busier busiest quieter quiet faster"
+    " fastest slower slowest more most less least fewer better worse"
+    " better worse congestion congested jammed accurate accuracy reliable trust good bad average total highest lowest"
+    " maximum minimum peak mean usually unusual unusually rising"
+    " falling trend steady status state situation report summary explain"
+    " question answer sorry ok okay yes no thank there here then it's what's how's where's who's there's that's hey"
+    " combine still yet just really actually maybe probably likely same both each every all whole measured measure"
+    " reading readings latest recent recently moment present interval baseline model models error errors history past"
+    " future ahead ago since until till before after during within over under above below so far been am pm clock"
+    " january february march april may june july august september october november december monday tuesday wednesday"
+    " thursday friday saturday sunday weekend month year quarter half many capacity occupancy volume congestion crash"
+    " crashed crashes closure closures hazard hazards air pollution weather rain load requests level levels higher"
+    " lower different difference between compared comparison right exactly roughly about want need know think see"
+    " freeway freeways road roads street streets city cities county kinds kind type types map overview"
+    " work working works happens expects predicted forecasting forecasts outlook prediction predictions interested"
+    " cause causes caused reason reasons because due"
 )
 
 
@@ -177,57 +162,83 @@ def _stop_words() -> frozenset[str]:
     return frozenset(_STOP.split())
 
 
-def place(question: str, place_word: str, ignore: Sequence[str] = ()) -> str | None:
-    """The words that name a place, or None.
+def places(question: str, place_word: str, *, known: Sequence[str] = (), masked: str | None = None) -> list[PlaceWords]:
+    """The words that name places, in order; empty when none do.
 
-    Looks, in order, for an identifier, a freeway with what follows it, a quoted name,
-    capitalised words, and what stands behind a preposition.
+    Looks, in this order, for quoted names; identifiers and freeways; capitalised words; what stands
+    behind a preposition. Several names count only where a word such as 'and' joins them.
 
     Args:
         question: The person's words.
         place_word: What a node is called, such as 'station'.
-        ignore: Phrases that mean something else, such as the time words.
+        known: Ids that exist.
+        masked: The question with words that mean something else, such as time words, as ';'.
     """
-    text = question
-    for phrase in ignore:
-        text = text.replace(phrase, " ; ")
-    named = re.search(
+    quoted = [PlaceWords(f[1] or f[2], f.span(), "id") for f in _QUOTED.finditer(question)]
+    if quoted:
+        return quoted
+    text = masked or question
+    return _identified(text, place_word, known) or _capitalised(text) or _behind_preposition(text)
+
+
+def _identified(text: str, place_word: str, known: Sequence[str]) -> list[PlaceWords]:
+    found = []
+    for freeway in _FREEWAY.finditer(text):
+        phrase = _phrase_from(text, freeway.start(), freeway.end()) or freeway[0]
+        found.append(PlaceWords(phrase, (freeway.start(), freeway.start() + len(phrase)), "id"))
+    named = re.compile(
         rf"\b(?:{re.escape(place_word)}|station|sensor|node|detector|id)s?\s+(?:id\s+|number\s+|no\.?\s*|#)?"
         r"(?P<id>[A-Za-z]{0,4}[-_]?\d[\w-]*)",
-        text,
         re.IGNORECASE,
     )
-    if named:
-        return named["id"]
-    quoted = re.search(r"[\"“'‘]([^\"”'’]{2,60})[\"”'’](?!\w)", text)
-    if quoted:
-        return quoted[1]
-    freeway = re.search(rf"\b{_FREEWAY}", text, re.IGNORECASE)
-    if freeway:
-        return _phrase_from(text, freeway.start(), freeway.end())
-    bare = re.search(r"\b(?:[A-Za-z]{1,4}[-_]?\d{2,}|\d{4,})\b", text)
-    if bare:
-        return bare[0]
-    for found in _CAPITALISED.finditer(text):
-        words = found[0].split()
-        if found.start() == 0:  # a sentence's first word is a capital without being a name
-            while words and words[0].casefold() in _stop_words():
-                words.pop(0)
+    spans = [match.span("id") for match in named.finditer(text)]
+    spans += [match.span() for match in _BARE_ID.finditer(text)]
+    for node in known:
+        spans += [m.span() for m in re.finditer(rf"(?<![\w-]){re.escape(node)}(?![\w-])", text, re.IGNORECASE)]
+    for start, end in sorted(spans, key=lambda span: (span[0], -span[1])):
+        if all(end <= place.at[0] or start >= place.at[1] for place in found):
+            found.append(PlaceWords(text[start:end], (start, end), "id"))
+    return sorted(found, key=lambda place: place.at)
+
+
+def _capitalised(text: str) -> list[PlaceWords]:
+    found: list[PlaceWords] = []
+    for match in _CAPITALISED.finditer(text):
+        words, start = match[0].split(), match.start()
+        if re.search(r"(?:^|[.?!:]\s+|¿)$", text[:start]):  # a capital there need not be a name
+            while words and _is_common(words[0]):
+                start += len(words.pop(0)) + 1
+        while words and words[-1].casefold() in ("of", "the"):
+            words.pop()
         phrase = " ".join(words)
-        if len(phrase) > 2 and not phrase.isupper() and phrase.casefold() not in _stop_words():
-            return phrase
-    after = re.search(r"\b(?:at|near|around|on|by|for|of|along)\s+(?:the\s+)?", text)
-    if after:
-        return _phrase_from(text, after.end(), after.end())
-    return None
+        if len(phrase) <= 2 or _is_common(phrase) or all(_is_common(word) for word in words):
+            continue
+        start = text.index(words[0], match.start())
+        joined = found and re.fullmatch(
+            r"\s*(?:,|and|or|&|vs\.?|versus|with|than|to)+(?:\s+(?:and|or))?\s*", text[found[-1].at[1] : start]
+        )
+        if not found or joined:
+            found.append(PlaceWords(phrase, (start, match.end()), "name"))
+    return found
 
 
-def content_words(question: str, ignore: Sequence[str] = ()) -> str:
+def _behind_preposition(text: str) -> list[PlaceWords]:
+    for match in _BEHIND.finditer(text):
+        phrase = _phrase_from(text, match.end(), match.end())
+        if phrase and not all(_is_common(word) for word in phrase.split()):
+            return [PlaceWords(phrase, (match.end(), match.end() + len(phrase)), "phrase")]
+    return []
+
+
+def _is_common(word: str) -> bool:
+    plain = re.sub(r"['’](?:s|m|re|ll|ve|d|t)$", "", word.casefold()).strip(".'’")
+    return plain in _stop_words()
+
+
+def content_words(masked: str) -> str:
     """What is left of a question without function words: a weak hint at a place."""
-    for phrase in ignore:
-        question = question.replace(phrase, " ")
-    words = re.findall(r"[\w'’.-]+", question)
-    return " ".join(word.rstrip(".") for word in words if word.casefold().rstrip(".") not in _stop_words())
+    words = re.findall(r"[\w'’.-]+", masked)
+    return " ".join(word.rstrip(".") for word in words if not _is_common(word))
 
 
 def _phrase_from(text: str, start: int, least_end: int) -> str | None:

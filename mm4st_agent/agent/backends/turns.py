@@ -1,4 +1,4 @@
-"""The present turn of a thread, as the embedded chat model reads it from the messages."""
+"""The turns of a thread, as the embedded chat model reads them from the messages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from mm4st_agent.agent.chat import Session
 from mm4st_agent.errors import UsageError
+
+SURE = 85
+"""Place scores from here on (0..100) are taken without asking."""
+CLOSE = 4
+"""Places whose scores lie this close are told apart by asking."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,21 @@ class Result:
         error: dict[str, str] | None = self.reply.get("error")
         return error
 
+    @property
+    def best_places(self) -> list[dict[str, Any]]:
+        """Of a reply of find_places: the matches that may be meant; one if it is clear."""
+        matches: list[dict[str, Any]] = self.reply.get("matches", [])
+        return [m for m in matches if m["exact"]] or [
+            m for m in matches if m["score"] >= SURE and m["score"] >= matches[0]["score"] - CLOSE
+        ]
+
 
 @dataclass(frozen=True)
-class Turn:
-    """The latest question and what the tools have said to it so far."""
+class Exchange:
+    """One question and what the tools have said to it so far."""
 
-    session: Session
     question: str
     results: list[Result] = field(default_factory=list)
-    earlier_node: str | None = None
-    """The place that the thread spoke of last, before this question."""
 
     def result(self, tool: str, **args: Any) -> Result | None:
         """The latest call of `tool` whose arguments include `args`."""
@@ -49,9 +59,24 @@ class Turn:
                 return result
         return None
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The places that it came to speak of: those that tools were asked about, else the ones clearly found."""
+        asked = [result.args["node"] for result in self.results if result.args.get("node")]
+        found = [r.best_places[0]["id"] for r in self.results if r.tool == "find_places" and len(r.best_places) == 1]
+        return tuple(dict.fromkeys(asked or found))
+
+
+@dataclass(frozen=True)
+class Turn(Exchange):
+    """The present exchange, with the session and the exchanges before it."""
+
+    session: Session = field(kw_only=True)
+    earlier: list[Exchange] = field(default_factory=list)
+
 
 def read_turn(messages: Sequence[BaseMessage]) -> Turn:
-    """Find the session, the latest question, and the tool replies after it.
+    """Find the session, the questions, and the tool replies behind each.
 
     Raises:
         UsageError: the messages hold no session or no question.
@@ -60,7 +85,6 @@ def read_turn(messages: Sequence[BaseMessage]) -> Turn:
     asked = [n for n, m in enumerate(messages) if isinstance(m, HumanMessage)]
     if session is None or not asked:
         raise UsageError("The embedded chat model needs a session message and a question.")
-    start = asked[-1]
     calls = {
         call["id"]: call
         for m in messages
@@ -68,21 +92,16 @@ def read_turn(messages: Sequence[BaseMessage]) -> Turn:
         for call in m.tool_calls
         if call["id"] is not None
     }
-    results = [
-        Result(calls[m.tool_call_id]["name"], calls[m.tool_call_id]["args"], json.loads(m.text))
-        for m in messages[start + 1 :]
-        if isinstance(m, ToolMessage)
+    exchanges = [
+        Exchange(
+            messages[start].text,
+            [
+                Result(calls[m.tool_call_id]["name"], calls[m.tool_call_id]["args"], json.loads(m.text))
+                for m in messages[start + 1 : end]
+                if isinstance(m, ToolMessage) and m.tool_call_id in calls
+            ],
+        )
+        for start, end in zip(asked, [*asked[1:], len(messages)], strict=True)
     ]
-    nodes = [
-        call["args"]["node"]
-        for m in messages[:start]
-        if isinstance(m, AIMessage)
-        for call in m.tool_calls
-        if call["args"].get("node")
-    ]
-    return Turn(
-        session=Session.model_validate(session),
-        question=messages[start].text,
-        results=results,
-        earlier_node=nodes[-1] if nodes else None,
-    )
+    last = exchanges.pop()
+    return Turn(last.question, last.results, session=Session.model_validate(session), earlier=exchanges)

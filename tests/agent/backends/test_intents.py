@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mm4st_agent.agent.backends.intents import EXAMPLES, IntentMatcher, other_language
+from mm4st_agent.agent.backends.intents import EXAMPLES, IntentMatcher
+from mm4st_agent.agent.backends.languages import other_language
 from mm4st_agent.knowledge.embedding import minilm
 
 
@@ -43,10 +44,38 @@ def test_unseen_questions(matcher: IntentMatcher, question: str, intent: str) ->
         ("Wie viel Verkehr wird an Station 1205330 in der nächsten Stunde sein?", "German"),
         ("Combien de voitures dans la prochaine heure ?", "French"),
         ("¿Cuánto tráfico habrá en la próxima hora?", "Spanish"),
-        ("下一个小时的交通流量是多少？", "a script other than Latin"),
+        ("下一个小时的交通流量是多少？", "another script"),
         ("How much traffic will station 1205330 carry over the next hour, and why?", None),
         ("forecast D05", None),
         ("", None),
+        ("Combien de voitures à D22?", "French"),
+        ("Trafic à la station D22 demain matin", "French"),
+        ("¿Tráfico D22?", "Spanish"),
+        ("Wieviel Verkehr an D22?", "German"),
+        ("Verkehr D22 nächste Stunde", "German"),
+        ("Quanto traffico a D22?", "Italian"),
+        ("Hoe druk is het op D22?", "Dutch"),
+        ("How busy is El Toro?", None),
+        ("El Toro now", None),
+        ("Las Palmas tomorrow", None),
+        ("Los Angeles and El Segundo", None),
+        ("La Habra traffic", None),
+        ("Del Mar speed", None),
+        ("How is Dongsi?", None),
+        ("Dongsi", None),
+        ("D22", None),
+        ("status of const now", None),
+        ("forecast D05 as soon as possible", None),
+        ("per hour", None),
+        ("hour", None),
+        ("and D05?", None),
+        ("why?", None),
+        ("thanks!", None),
+        ("in no time", None),
+        ("What is the flow at Via del Rio?", None),
+        ("compare D05 and D22", None),
+        ("die rate at D05", None),
+        ("Is San Juan Capistrano busy?", None),
     ],
 )
 def test_languages(question: str, language: str | None) -> None:

@@ -1,81 +1,10 @@
-"""Places, times and quantities as people write them."""
+"""Places and quantities as people write them."""
 
 from __future__ import annotations
-
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import pytest
 
 from mm4st_agent.agent.backends import slots
-
-AS_OF = datetime(2022, 1, 25, 7, 30, tzinfo=ZoneInfo("US/Pacific"))
-
-
-@pytest.mark.parametrize(
-    ("question", "minutes"),
-    [
-        ("How much traffic over the next hour?", 60),
-        ("What will it be in 30 minutes?", 30),
-        ("in half an hour", 30),
-        ("for the next two hours", 120),
-        ("45 min ahead", 45),
-        ("until 8:30", 60),
-        ("by 9 am", 90),
-        ("at noon", 270),
-        ("at 7:15", 23 * 60 + 45),
-        ("tomorrow at 7:30", 24 * 60),
-        ("next Monday at 9am", (6 * 24 + 1) * 60 + 30),
-        ("tomorrow morning", 24 * 60 + 30),
-    ],
-)
-def test_future_times(question: str, minutes: int) -> None:
-    span = slots.time_span(question, AS_OF)
-
-    assert span.minutes == minutes
-    assert span.past_hours is None
-
-
-@pytest.mark.parametrize(
-    ("question", "hours"),
-    [
-        ("Show me the last 24 hours", 24),
-        ("over the past week", 168),
-        ("two hours ago", 2),
-        ("how was it yesterday?", 31),
-        ("what happened today?", 7),
-        ("what was the flow at 5:30?", 2),
-    ],
-)
-def test_past_times(question: str, hours: int) -> None:
-    span = slots.time_span(question, AS_OF)
-
-    assert span.past_hours == hours
-    assert span.minutes is None
-
-
-def test_this_morning_is_past_at_noon() -> None:
-    noon = AS_OF.replace(hour=12, minute=0)
-
-    assert slots.time_span("Did anybody crash this morning?", noon).past_hours == 5
-    assert slots.time_span("Will it be busy in the morning?", noon).minutes == 20 * 60
-
-
-def test_a_clock_time_is_a_moment_and_a_bound_is_not() -> None:
-    assert slots.time_span("at 8:15", AS_OF).moment == AS_OF.replace(hour=8, minute=15)
-    assert slots.time_span("until 8:15", AS_OF).moment is None
-
-
-def test_the_present_is_neither_past_nor_future() -> None:
-    span = slots.time_span("Is it busier than usual at the moment?", AS_OF)
-
-    assert span.now
-    assert span.minutes is span.past_hours is None
-
-
-def test_no_time_is_no_span() -> None:
-    assert slots.time_span("What is a capacity drop?", AS_OF) == slots.Span()
-    assert slots.time_span("Is it normal for this time of the week?", AS_OF) == slots.Span()
 
 
 @pytest.mark.parametrize(
@@ -89,16 +18,45 @@ def test_no_time_is_no_span() -> None:
         ("Is it busy at harbour bridge north right now?", "harbour bridge north"),
         ("forecast Station Square", "Station Square"),
         ('the series of "N OF 57" please', "N OF 57"),
+        ("I'm leaving in 20 minutes, will Old Town southbound be busy?", "Old Town southbound"),
+        ("forecast 57 south at Katella", "57 south at Katella"),
+        ("forecast 'next hour'", "next hour"),
+        ("status of const now", "const"),
+        ("Tell me about El Toro.", "El Toro"),
+        ("How is D5?", "D5"),
+        ("What time is it?", None),
+        ("What's your name?", None),
+        ("Which place is the busiest right now?", None),
+        ("Average flow of all stations", None),
         ("Will it rain?", None),
         ("hello", None),
     ],
 )
 def test_places(question: str, place: str | None) -> None:
-    assert slots.place(question, "station") == place
+    assert [found.text for found in slots.places(question, "station")] == ([place] if place else [])
 
 
-def test_time_words_are_no_place() -> None:
-    assert slots.place("How busy by 8 am on Monday?", "station", ("by 8 am", "on Monday")) is None
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("Forecast D05 and D22", ["D05", "D22"]),
+        ("is D22 or D15 faster now?", ["D22", "D15"]),
+        ("compare Old Town southbound and Fish Market eastbound", ["Old Town southbound", "Fish Market eastbound"]),
+        ("Is Harbour Bridge busy because of Christmas?", ["Harbour Bridge"]),
+        ("forecast 1205330, 1205375 and 1205320", ["1205330", "1205375", "1205320"]),
+    ],
+)
+def test_several_places(question: str, named: list[str]) -> None:
+    assert [found.text for found in slots.places(question, "station")] == named
+
+
+def test_other_words_are_no_place() -> None:
+    masked = "How busy ;;;;;;; ;;;;;;;;;?"
+    assert not slots.places("How busy by 8 am on Monday?", "station", masked=masked)
+
+
+def test_a_known_id_is_found_in_any_words() -> None:
+    assert [p.text for p in slots.places("how is const doing", "sensor", known=["const"])] == ["const"]
 
 
 CHANNELS = [
@@ -119,3 +77,28 @@ CHANNELS = [
 )
 def test_channels(question: str, channel: str | None) -> None:
     assert slots.channel(question, CHANNELS) == channel
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [
+        ("What is the capacity of station D22?", "capacity"),
+        ("How is the weather?", "weather"),
+        ("What is the occupancy?", "occupancy"),
+        ("How many cars will pass?", None),
+        ("How fast is it?", None),
+        ("How busy is it?", None),
+    ],
+)
+def test_what_is_not_measured(question: str, word: str | None) -> None:
+    assert slots.unmeasured(question, CHANNELS) == word
+
+
+def test_a_title_that_names_the_quantity_measures_it() -> None:
+    channels = [{"name": "value", "title": "PM2.5", "unit": "ug/m3"}]
+
+    assert slots.unmeasured("How much PM2.5 is there?", channels) is None
+    assert slots.unmeasured("How much flow is there?", channels) == "flow"
+    assert slots.unmeasured("Is the air quality bad?", channels) is None
+    assert slots.unmeasured("How is the traffic?", channels) == "traffic"
+    assert slots.unmeasured("How is the traffic?", channels, "traffic") is None
