@@ -8,8 +8,13 @@ from dataclasses import dataclass
 
 from mm4st_agent.agent.ledger import Evidence, EvidenceValue
 
-NUMBER = re.compile(r"(?<![\w.,])[-−+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])|(?:\d[\d.,]*)?\d|\.\d+)(?!\d)")
-"""A run of digits with what may stand inside a number; `well_formed` says whether it is one."""
+NUMBER = re.compile(
+    r"(?<![\w.,])(?<![A-Za-z]/)[-−+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])|(?:\d[\d.,]*)?\d|\.\d+)(?!\d)"
+)
+"""A run of digits with what may stand inside a number; `well_formed` says whether it is one.
+
+The 5 of a unit such as `vehicles/5 min` is none.
+"""
 
 _WELL_FORMED = re.compile(r"[-−+]?(?:\d{1,3}(?:[, \u00a0\u202f]\d{3})+|\d+)?(?:\.\d+)?")
 _ABOUT = re.compile(r"(?:about|around|roughly|nearly|some|approximately|almost|~|≈)\s*\W*$", re.IGNORECASE)

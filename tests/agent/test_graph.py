@@ -24,7 +24,8 @@ AS_OF = "2022-01-25T07:30-08:00"
 SESSION = Session(
     dataset="demo", title="Demo", domain="traffic", synthetic=True, place_word="station",
     places=["D01 (One)"], place_ids=["D01"],
-    channels=[{"name": "flow", "title": "flow", "unit": "vehicles/5 min"}], as_of=AS_OF, time_zone="US/Pacific", step_s=300,
+    channels=[{"name": "flow", "title": "flow", "unit": "vehicles/5 min"}],
+    as_of=AS_OF, time_zone="US/Pacific", step_s=300,
 )  # fmt: skip
 
 
