@@ -32,6 +32,8 @@ SHIFT_LEVEL = 0.9999
 SHIFT_PERCENT = 10.0
 """It is abrupt outside this prediction interval, and by this share of the mean before. On four weeks of 5-minute
 traffic, 0.1 to 0.8 % of all moments were: incidents and the foot of the rush hour, not its slopes."""
+NEARLY_ALL = 0.98
+"""A total over fewer of the steps than this share is said to leave some out."""
 TOTAL_COVERAGE = 90.0
 """A total needs this share of the window's steps, in %."""
 
@@ -250,7 +252,7 @@ def _warnings(
         warnings.append(f"Only {len(finite)} of the {len(readings)} steps in this window were measured.")
     if len(finite) and len(readings) - 1 - finite[-1] >= 3:
         warnings.append(f"The last {len(readings) - 1 - finite[-1]} steps have no measured reading.")
-    if summed and len(finite) < len(readings):
+    if summed and len(finite) < NEARLY_ALL * len(readings):
         warnings.append(f"The total counts the {len(finite)} of {len(readings)} steps that were measured.")
     if len(finite) and usual is None:
         warnings.append("There is no usual level: no earlier week has measured readings at this time of the week.")
