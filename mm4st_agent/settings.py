@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +16,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from mm4st_agent.errors import UsageError
 
 PREFIX = "MM4ST_"
-
-_HOME_HINT = "Set MM4ST_HOME to a folder of your own."
 
 ChatModelName = Literal["embedded", "vllm"]
 
@@ -65,12 +64,20 @@ class Settings(BaseSettings):
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            writable = os.access(self.home, os.W_OK)
+            if not os.access(self.home, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as err:
-            raise UsageError(f"The folder {self.home} cannot be made: {err.strerror}.", _HOME_HINT) from err
-        if not writable:
-            raise UsageError(f"The folder {self.home} cannot be written to.", _HOME_HINT)
+            raise unusable(self.home, err) from err
         return self.home
+
+
+def unusable(folder: Path, err: OSError) -> UsageError:
+    """The one error for a folder of the home that cannot be made, read or written, whoever meets it first."""
+    reason = err.strerror or str(err)
+    return UsageError(
+        f"The folder {folder} cannot be used: {reason}.",
+        "Set MM4ST_HOME to a folder of your own, on a disk with room.",
+    )
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -194,6 +194,6 @@ def test_an_unusable_home_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert done.exit_code == 2
     assert json.loads(done.stdout)["error"] == {
         "kind": "usage",
-        "message": f"The folder {taken / 'home'} cannot be made: Not a directory.",
-        "hint": "Set MM4ST_HOME to a folder of your own.",
+        "message": f"The folder {taken / 'home'} cannot be used: Not a directory.",
+        "hint": "Set MM4ST_HOME to a folder of your own, on a disk with room.",
     }

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field
 
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings
 from mm4st_agent.toolspec import ImageHandle, Measured, ToolIn, ToolOut, ToolSpec, Unit
+from tools.readings import given, mean_of
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
@@ -119,7 +119,8 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
     check_readings(ctx.registry.open(args.dataset), forecaster.needed_readings)
     found = forecaster.predict(panel, [args.node], channel.name, horizon, skip)[0]
     steps = _steps(found)
-    previous, coming = _mean(panel.observed(channel.name)[-horizon:, position]), _mean(found.quantiles[:, MEDIAN])
+    previous = _number(mean_of(panel.observed(channel.name)[-horizon:, position]))
+    coming = _number(mean_of(found.quantiles[:, MEDIAN]))
     lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
     total = found.total
     return ForecastOut(
@@ -226,14 +227,9 @@ def _change(previous: float | None, coming: float | None) -> float | None:
     return _number(100 * (coming / previous - 1))
 
 
-def _mean(values: NDArray[np.floating]) -> float | None:
-    finite = values[np.isfinite(values)]
-    return _number(finite.mean(dtype=np.float64)) if len(finite) else None
-
-
 def _number(value: float | np.floating | None) -> float | None:
     """Five significant digits: a forecast knows no more."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.5g}")
+    return given(value, digits=5)
 
 
 FORECAST = ToolSpec("forecast", ForecastIn, ForecastOut, forecast, title="Forecasting")

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mm4st_agent.data.card import DataCard, read_card
-from mm4st_agent.data.home import unusable
 from mm4st_agent.data.known import KNOWN, known_card, missing_files
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.store import open_panel, save_panel
 from mm4st_agent.errors import DataError, UsageError
+from mm4st_agent.settings import unusable
 
 CARD_FILE = "card.yaml"
 

@@ -8,8 +8,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from mm4st_agent.data.home import unusable
 from mm4st_agent.errors import UsageError
+from mm4st_agent.settings import unusable
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"IEND\xaeB`\x82"

@@ -21,9 +21,9 @@ from chromadb.config import Settings
 from chromadb.errors import ChromaError
 from chromadb.utils.embedding_functions import register_embedding_function
 
-from mm4st_agent.data.home import unusable
 from mm4st_agent.errors import DataError
 from mm4st_agent.knowledge.embedding import minilm
+from mm4st_agent.settings import unusable
 
 COLLECTION = "passages"
 _CLIENTS: dict[Path, chromadb.api.ClientAPI] = {}
