@@ -28,6 +28,8 @@ class Channel(BaseModel):
     """How values add up over time: counts sum (vehicles), levels average (speed)."""
     total_unit: str | None = None
     """Unit of a sum over time when `aggregation` is 'sum', such as 'vehicles'."""
+    kinds: tuple[str, ...] = ()
+    """The kinds of node that measure it, such as ('air station',); () is every node."""
 
     @property
     def label(self) -> str:

@@ -19,6 +19,7 @@ class Event:
     Attributes:
         text: The log's own words.
         end: None while the event runs, or when its end is not known.
+        kind: What sort of entry, such as 'incident', 'listing', 'weather warning'; '' where the source does not say.
         end_known: False where the source gives no end, so that nobody can say whether it still runs.
         published_at: When the log first showed it; nothing earlier may see it.
         node: The nearest node's id, or None when the place is unknown.
@@ -37,6 +38,7 @@ class Event:
     distance: float | None = None
     distance_unit: str = "mile"
     end_known: bool = True
+    kind: str = ""
 
     def until(self, as_of: pd.Timestamp) -> Event | None:
         """The event as it was known at `as_of`: None if unpublished; no end if it had not ended."""

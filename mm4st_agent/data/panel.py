@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -184,6 +184,33 @@ class Panel:
         columns = ids.get_indexer(pd.Index(self.edges["target"].astype(str)))
         weights = self.edges["weight"].to_numpy(dtype=np.float64)
         return sparse.csr_array((weights, (rows, columns)), shape=(len(ids), len(ids)))
+
+    # -- parts of it --------------------------------------------------------------------
+
+    def only(self, nodes: Sequence[str]) -> Panel:
+        """The panel of these nodes, in this order; nothing is read from disk for it. Events stay, all of them.
+
+        Raises:
+            UsageError: one of them is no node.
+        """
+        positions = [self.position(node) for node in nodes]
+        inside = self.edges["source"].astype(str).isin(nodes) & self.edges["target"].astype(str).isin(nodes)
+        covariates = self.covariates.isel(node=positions) if "node" in self.covariates.dims else self.covariates
+        return dataclasses.replace(
+            self, data=self.data.isel(node=positions), edges=self.edges[inside], covariates=covariates
+        )
+
+    def nodes_of(self, channel: str | None = None) -> list[str]:
+        """Ids of the nodes that measure the channel, by the kinds that its card entry names."""
+        kinds = self.channel(channel).kinds
+        if not kinds:
+            return self.node_ids
+        kind = self.data.coords["kind"].to_numpy()
+        return [node for node, its in zip(self.node_ids, kind, strict=True) if its in kinds]
+
+    def of(self, channel: str | None = None) -> Panel:
+        """The panel of the nodes that measure the channel; itself where all do."""
+        return self.only(self.nodes_of(channel)) if self.channel(channel).kinds else self
 
     # -- the clock ----------------------------------------------------------------------
 
