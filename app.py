@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,6 +22,7 @@ from mm4st_agent.agent.answer import Answer, AnswerFigure, Citation
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.run_events import Answered, RunEvent, ToolFinished, ToolStarted
 from mm4st_agent.errors import MM4STError, UsageError
+from mm4st_agent.forecaster.measured import words_of
 from mm4st_agent.settings import ChatModelName  # Gradio reads the annotations of its handlers
 
 if TYPE_CHECKING:
@@ -343,6 +345,7 @@ def example_questions(panel: Panel) -> tuple[str, ...]:
     return EXAMPLES.get(panel.name) or (
         f"What is expected at {card.place_word} {node} over the next hour, and why?",
         f"How does {card.place_word} {node} compare with its usual level now?",
+        f"Which {card.place_word}s are the most above their usual level right now?",
         "How complete are the data?",
     )
 
@@ -352,9 +355,15 @@ def data_facts(panel: Panel) -> str:
     card = panel.card
     channels = ", ".join(f"{c.label} ({c.unit})" if c.unit not in ("", "1") else c.label for c in card.channels)
     span = f"{panel.start:%-d %b %Y} to {panel.end:%-d %b %Y}, {card.time_zone}"
-    parts = (f"{len(panel.node_ids)} {card.place_word}s", channels, span)
+    parts = (_places(panel), channels, span)
     line = " · ".join([f"<strong>{_plain(card.title)}</strong>", *map(_plain, parts)])
     return f'<span class="synthetic">Synthetic data</span> {line}' if card.synthetic else line
+
+
+def _places(panel: Panel) -> str:
+    """How many places there are; by kind where channels are told apart by it."""
+    counts = Counter(words_of(panel))
+    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items())
 
 
 # -- the server -------------------------------------------------------------------------------

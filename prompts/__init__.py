@@ -14,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, Und
 from mm4st_agent.errors import UsageError
 
 _FOLDER = Path(__file__).parent
+_MARKS = str.maketrans({**dict.fromkeys('"“”„‟«»', "'"), "[": "(", "]": ")", "<": "‹", ">": "›"})
+_LONGEST_INLINE = 80
 
 
 class Prompt:
@@ -91,6 +93,26 @@ def _sentences(text: str, most: int) -> str:
     return text[: ends[most - 1]] if len(ends) >= most else text
 
 
+def quotable(text: str) -> str:
+    """`text` on one line, without characters that would end a quotation or look like marks of our own.
+
+    Double quotation marks become single ones, brackets round ones, and angle brackets guillemets, so that a text from
+    outside stays inside its quotation marks, and points to no evidence and no picture.
+    """
+    return " ".join(text.translate(_MARKS).split())
+
+
+def _quoted(text: str) -> str:
+    """`text` in double quotation marks that nothing in it can end."""
+    return f'"{quotable(text)}"'
+
+
+def _inline(text: str) -> str:
+    """A short text from outside, such as a place, to stand in a sentence of ours."""
+    plain = quotable(text)
+    return plain if len(plain) <= _LONGEST_INLINE else f"{plain[:_LONGEST_INLINE]}..."
+
+
 @cache
 def load(name: str) -> Prompt:
     """Read the template `name`.
@@ -110,7 +132,7 @@ def load(name: str) -> Prompt:
     )
     environment.filters.update(
         number=_number, amount=_amount, clock=_clock, day=_day, iso_day=_iso_day, until=until, lasting=_lasting,
-        sentences=_sentences,
+        sentences=_sentences, quoted=_quoted, inline=_inline,
     )  # fmt: skip
     source = path.read_text(encoding="utf-8")
     return Prompt(name, source, environment.from_string(source))

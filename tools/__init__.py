@@ -6,9 +6,10 @@ from tools.describe_dataset import DESCRIBE_DATASET
 from tools.find_places import FIND_PLACES
 from tools.forecast import FORECAST
 from tools.query_series import QUERY_SERIES
+from tools.rank_places import RANK_PLACES
 from tools.render_series import RENDER_SERIES
 from tools.retrieve_context import RETRIEVE_CONTEXT
 
-ALL_TOOLS = (DESCRIBE_DATASET, FIND_PLACES, QUERY_SERIES, RENDER_SERIES, RETRIEVE_CONTEXT, FORECAST)
+ALL_TOOLS = (DESCRIBE_DATASET, FIND_PLACES, QUERY_SERIES, RANK_PLACES, RENDER_SERIES, RETRIEVE_CONTEXT, FORECAST)
 
 __all__ = ["ALL_TOOLS"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import pandas as pd
+import xarray as xr
 from pydantic import Field
 
+from mm4st_agent.data.panel import KNOWN_FUTURE, Panel
+from mm4st_agent.data.quality import Completeness, completeness
+from mm4st_agent.data.quality.verdict import MOST, completeness_sentences, hour_sentences
 from mm4st_agent.toolspec import ToolIn, ToolOut, ToolSpec, Unit
 
 if TYPE_CHECKING:
@@ -29,6 +33,24 @@ class ChannelInfo(ToolOut):
     name: str
     unit: str
     title: str
+    nodes: int = Field(description="How many nodes measure it; shares are of their cells.")
+    missing_share: Annotated[float, Unit("1")]
+    imputed_share: Annotated[float, Unit("1")]
+
+
+class KindCount(ToolOut):
+    """How many nodes are of one kind, such as air stations."""
+
+    kind: str
+    nodes: int
+
+
+class CovariateInfo(ToolOut):
+    """Something that may explain the channels, such as rain."""
+
+    name: str
+    unit: str
+    known_ahead: bool = Field(description="Known for times to come, as a calendar is.")
 
 
 class NodeGroup(ToolOut):
@@ -46,6 +68,7 @@ class DescribeDatasetOut(ToolOut):
     synthetic: bool = Field(description="Simulated: no real place or measurement.")
     nodes: int
     place_word: str = Field(description="What a node is called.")
+    kinds: list[KindCount]
     channels: list[ChannelInfo]
     start: datetime = Field(description="Stamp of the first reading.")
     end: datetime = Field(description="Stamp of the last reading that is known.")
@@ -55,6 +78,10 @@ class DescribeDatasetOut(ToolOut):
     imputed_share: Annotated[float, Unit("1")] = Field(
         description="Cells that the source filled without a measurement, 0..1, over all channels."
     )
+    quality: list[str] = Field(description="How complete the readings are, the most important first.")
+    covariates: list[CovariateInfo]
+    static_layers: list[str] = Field(description="What does not change: POI, land use, roads.")
+    trajectories: int = Field(description="Moving objects that were tracked.")
     edges: int
     events: int
     groups: list[NodeGroup] = Field(description="Kinds, freeways, cities, ... of the nodes.")
@@ -69,19 +96,36 @@ def describe_dataset(args: DescribeDatasetIn, ctx: ToolContext) -> DescribeDatas
     panel = ctx.panel(args.dataset)
     card = panel.card
     times = panel.times
+    counted = _counted(ctx.registry.open(args.dataset), panel.end)
+    cells = max(sum(one.cells for one in counted), 1)
     return DescribeDatasetOut(
         name=card.name,
         title=card.title,
         synthetic=card.synthetic,
         nodes=len(panel.node_ids),
         place_word=card.place_word,
-        channels=[ChannelInfo(name=c.name, unit=c.unit, title=c.label) for c in card.channels],
+        kinds=_kinds(panel),
+        channels=[
+            ChannelInfo(
+                name=one.name,
+                unit=one.unit,
+                title=one.title,
+                nodes=one.nodes,
+                missing_share=one.missing_share,
+                imputed_share=one.imputed_share,
+            )
+            for one in counted
+        ],
         start=times[0].to_pydatetime(),
         end=times[-1].to_pydatetime(),
         step_s=panel.step_s,
         time_zone=card.time_zone,
-        missing_share=_share([np.isnan(panel.values(c.name)).mean() for c in card.channels]),
-        imputed_share=_share([panel.imputed(c.name).mean() for c in card.channels]),
+        missing_share=round(sum(one.missing for one in counted) / cells, 6),
+        imputed_share=round(sum(one.imputed for one in counted) / cells, 6),
+        quality=[*completeness_sentences(panel, counted), *hour_sentences(panel, counted)][:MOST],
+        covariates=[_covariate(str(name), column) for name, column in panel.covariates.data_vars.items()],
+        static_layers=sorted(panel.static),
+        trajectories=0 if panel.trajectories is None else int(panel.trajectories["object"].nunique()),
         edges=len(panel.edges),
         events=len(panel.events),
         groups=_groups(panel.nodes),
@@ -92,8 +136,25 @@ def describe_dataset(args: DescribeDatasetIn, ctx: ToolContext) -> DescribeDatas
     )
 
 
-def _share(per_channel: list[np.floating]) -> float:
-    return round(float(np.mean(per_channel)), 6)
+@lru_cache(maxsize=8)
+def _counted(whole: Panel, as_of: pd.Timestamp) -> tuple[Completeness, ...]:
+    """What counting every channel's cells says; a large set takes seconds, and the registry gives the same panel."""
+    panel = whole.until(as_of)
+    return tuple(completeness(panel, channel.name) for channel in panel.card.channels)
+
+
+def _kinds(panel: Panel) -> list[KindCount]:
+    """The most frequent kind first."""
+    if "kind" not in panel.data.coords:
+        return []
+    counts = pd.Series(panel.data.coords["kind"].to_numpy().astype(str)).value_counts(sort=True)
+    return [KindCount(kind=str(kind), nodes=int(nodes)) for kind, nodes in counts.items() if kind]
+
+
+def _covariate(name: str, column: xr.DataArray) -> CovariateInfo:
+    return CovariateInfo(
+        name=name, unit=str(column.attrs.get("units", "")), known_ahead=bool(column.attrs.get(KNOWN_FUTURE, False))
+    )
 
 
 def _groups(nodes: pd.DataFrame) -> list[NodeGroup]:

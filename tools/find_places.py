@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from rapidfuzz import fuzz
 
+from mm4st_agent.errors import ToolError
+from mm4st_agent.forecaster.measured import channels_at, distances_km, kind_of, measuring
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
+from tools.place_words import MIN_SCORE, SUGGESTIONS, plain, rank
 from tools.readings import given
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
     from tools.context import ToolContext
 
-MIN_SCORE = 70.0
-"""Fuzzy matches below this are other places."""
-_SUGGESTIONS = 5
-"""So many ids are suggested in place of an unknown one."""
 _NEIGHBOURS = 3
 _ATTRIBUTE_UNITS = {"postmile": "mile", "lanes": "lanes"}
-
-_DIRECTION = r"(?:north|south|east|west)(?:bound)?|[nsew]b?"
-_FREEWAY = re.compile(
-    rf"\b(?:i|sr|us|ca|interstate|(?:state )?route|rte|freeway|fwy|highway|hwy|the)[\s-]*(\d{{1,3}})"
-    rf"(?:[\s-]*({_DIRECTION}))?\b"
-)
-_BARE_FREEWAY = re.compile(rf"\b(\d{{1,3}})[\s-]*({_DIRECTION})\b|\b(north|south|east|west|[nsew]b)\s+(\d{{1,3}})\b")
-"""A number alone is a freeway only beside a direction, and only where the data have such a freeway."""
-_DIRECTION_WORD = re.compile(r"\b(north|south|east|west|[nsew]b)(?:bound)?\b")
-_POSTMILE = re.compile(r"\b(?:abs(?:olute)? )?(?:pm|post ?mile|mile ?post|mile marker|mile)\s*(\d+(?:\.\d+)?)")
-_SMALL_WORDS = {
-    "a",
-    "an",
-    "and",
-    "around",
-    "at",
-    "by",
-    "close",
-    "from",
-    "in",
-    "is",
-    "near",
-    "of",
-    "on",
-    "or",
-    "the",
-    "to",
-}
-_PLACE_WORDS = {"detector", "id", "node", "place", "road", "sensor", "site", "station", "stations"}
 
 
 class FindPlacesIn(ToolIn):
@@ -62,6 +30,8 @@ class FindPlacesIn(ToolIn):
     query: str = Field(
         min_length=1, max_length=500, description="What the person said, such as '1205330' or 'SR 57 southbound'."
     )
+    kind: str | None = Field(None, description="Only places of this kind, such as 'air station'; None: of any.")
+    channel: str | None = Field(None, description="Only places that measure this quantity, such as 'pm25'; None: any.")
     limit: int = Field(5, ge=1, le=20, description="At most so many matches.")
 
 
@@ -78,11 +48,16 @@ class PlaceMatch(ToolOut):
 
     id: Annotated[str, Unit("id")]
     name: str
+    kind: str = Field(description="What sort of place, such as 'air station'; '' where the data name none.")
+    channels: list[str] = Field(description="What it measures; the first is meant where a question names none.")
     description: str
     exact: bool = Field(
         description="The query holds this id, or names this place in full (places can share a name). False: similar."
     )
     score: Annotated[float, Unit("score")] = Field(description="How well it fits, 0..100; 100 where exact.")
+    away: Annotated[float | None, Unit("km")] = Field(
+        description="From the place in `beside`; None where this place itself fits the query."
+    )
     lat: Annotated[float | None, Unit("degree")]
     lon: Annotated[float | None, Unit("degree")]
     attributes: list[Attribute]
@@ -103,137 +78,96 @@ class FindPlacesOut(ToolOut):
     unknown_ids: Annotated[list[str], Unit("id")] = Field(
         description="Parts of the query that look like an id and are none; then the matches are only suggestions."
     )
-
-
-def find_places(args: FindPlacesIn, ctx: ToolContext) -> FindPlacesOut:
-    """Rank the nodes of a panel by how well they fit the query."""
-    panel = ctx.panel(args.dataset)
-    nodes = panel.nodes
-    scores, exact, unknown = _rank(args.query, nodes)
-    order = sorted(np.flatnonzero(scores > 0), key=lambda i: (not exact[i], -scores[i], i))
-    return FindPlacesOut(
-        dataset=panel.name,
-        query=args.query,
-        found=len(order),
-        matches=[_match(panel, nodes, int(i), bool(exact[i]), float(scores[i])) for i in order[: args.limit]],
-        unknown_ids=unknown,
+    beside: Annotated[str | None, Unit("id")] = Field(
+        description="The place that the query names, where it is of another kind or measures something else; then the "
+        "matches are the nearest ones that fit."
     )
 
 
-def _rank(query: str, nodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Scores `(N,)` 0..100 (0 = no match), exact flags `(N,)`, and tokens that look like ids but are none."""
-    ids = [node.casefold() for node in nodes.index]
-    tokens = [token.strip(".,;:?!'\"()#") for token in query.split()]
-    unknown = [token for token in _id_like(tokens, ids) if token.casefold() not in ids]
-    named = np.isin(ids, [*(token.casefold() for token in tokens), query.strip().casefold()])
-    if not named.any():
-        named = np.array([_words(name) == _words(query) for name in nodes["name"]])
-        unknown = [] if named.any() else unknown
-    if named.any():
-        return np.where(named, 100.0, 0.0), named, unknown
-    if unknown:
-        close = np.array([max(fuzz.ratio(token.casefold(), node) for token in unknown) for node in ids])
-        close[np.argsort(-close, kind="stable")[_SUGGESTIONS:]] = 0
-        return np.clip(close, 0, 99), named, unknown
-    scores, exact = _by_words(_words(query), nodes)
-    return scores, exact, []
+def find_places(args: FindPlacesIn, ctx: ToolContext) -> FindPlacesOut:
+    """Rank the nodes of a panel, those of the kind and channel that are asked for, by how well they fit the query."""
+    panel = ctx.panel(args.dataset)
+    kind = None if args.kind is None else _known_kind(panel, args.kind)
+    everywhere = panel.nodes
+    nodes = _fitting(panel, everywhere, kind, args.channel)
+    query = _without_quantities(args.query, panel)
+    scores, exact, unknown = rank(query, nodes, kind)
+    order = sorted(np.flatnonzero(scores > 0), key=lambda i: (not exact[i], -scores[i], i))
+    ids = list(nodes.index)
+    found: list[Found] = [(ids[i], bool(exact[i]), float(scores[i]), None) for i in order]
+    beside, unknown = None, [word for word in unknown if word.casefold() not in map(str.casefold, panel.node_ids)]
+    if len(nodes) < len(everywhere) and not unknown and scores.max() < MIN_SCORE:
+        beside = _best(query, everywhere)
+        found = [] if beside is None else _nearest(panel, beside, ids)
+    return FindPlacesOut(
+        dataset=panel.name,
+        query=args.query,
+        found=len(found),
+        matches=[_match(panel, everywhere, *one) for one in found[: args.limit]],
+        unknown_ids=unknown,
+        beside=beside,
+    )
 
 
-def _by_words(query: str, nodes: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Freeway and postmile narrow the choice, the remaining words are compared with names."""
-    scores = np.full(len(nodes), 90.0)
-    exact = np.zeros(len(nodes), dtype=bool)
-    understood = False
-    if "postmile" in nodes and (found := _POSTMILE.search(query)):
-        away = np.abs(nodes["postmile"].to_numpy(dtype=np.float64) - float(found[1]))
-        scores = np.nan_to_num(np.clip(99 - 20 * away, 0, None))
-        query = query.replace(found[0], " ")
-        understood = True
-    if "freeway" in nodes and (freeway := _freeway(query, nodes["freeway"])):
-        number, heading, query = freeway
-        scores = scores * _on_freeway(nodes["freeway"], number, heading)
-        understood = True
-    plain_names = [_words(name) for name in nodes["name"]]
-    # Words like 'at' tell no two names apart, even where one has them; 'station' may, as in 'Station Square'.
-    fillers = _SMALL_WORDS | _PLACE_WORDS.difference(*(name.split() for name in plain_names))
-    words = _without(fillers, query)
-    if words:
-        names = np.array([_likeness(words, _without(fillers, name) or name) for name in plain_names])
-        layers = [c for c in nodes.columns if c != "name" and pd.api.types.is_string_dtype(nodes[c])]
-        if not understood and layers:
-            other = nodes[layers].astype(str).agg(" ".join, axis=1)
-            names = np.maximum(names, [0.85 * fuzz.token_set_ratio(words, _words(text)) for text in other])
-        exact = (scores > 0) & np.array([_names_it(query, name) for name in plain_names])
-        scores = np.where((scores > 0) & (names >= MIN_SCORE), names, 0.0)
-    elif not understood:
-        scores = np.zeros(len(nodes))
-    return np.where(exact, 100.0, 0.0 if exact.any() else scores), exact
+def _known_kind(panel: Panel, asked: str) -> str:
+    """The kind that is meant, written in any case, in the plural, or by a part that no other kind has.
+
+    Raises:
+        ToolError: no kind of the panel is meant.
+    """
+    kinds = sorted({str(kind) for kind in panel.nodes["kind"]} - {""}) if "kind" in panel.nodes else []
+    words = plain(asked).removesuffix("s")
+    close = [kind for kind in kinds if words == plain(kind)] or [kind for kind in kinds if words in plain(kind)]
+    if len(close) != 1:
+        known = f"Known: {', '.join(kinds)}." if kinds else "Its places have no kinds; leave it out."
+        raise ToolError(f"{panel.name!r} has no kind of place {asked!r}.", known)
+    return close[0]
 
 
-def _freeway(query: str, freeways: pd.Series) -> tuple[str, str | None, str] | None:
-    """The number of the freeway that the query names, its direction if it has one, and the other words."""
-    found = _FREEWAY.search(query)
-    if found is not None:
-        number, heading = found[1], found[2]
-    else:
-        bare = _BARE_FREEWAY.finditer(query)
-        found = next((one for one in bare if _on_freeway(freeways, one[1] or one[4], None).any()), None)
-        if found is None:
-            return None
-        number, heading = found[1] or found[4], found[2] or found[3]
-    rest = query.replace(found[0], " ")
-    turn = _DIRECTION_WORD.search(rest) if heading is None else None
-    return number, heading or (turn[1] if turn else None), rest.replace(turn[0], " ") if turn else rest
+def _fitting(panel: Panel, nodes: pd.DataFrame, kind: str | None, channel: str | None) -> pd.DataFrame:
+    """The rows of `nodes` of this kind that measure this channel.
+
+    Raises:
+        UsageError: there is no such channel.
+        ToolError: no place of the kind measures it.
+    """
+    if channel is not None:
+        nodes = nodes.loc[measuring(panel, panel.channel(channel)).node_ids]
+    if kind is None:
+        return nodes
+    of_kind = nodes[nodes["kind"] == kind]
+    if of_kind.empty:
+        kinds = ", ".join(sorted(set(nodes["kind"])))
+        raise ToolError(f"No {kind} of {panel.name!r} measures {channel}.", f"These do: {kinds}.")
+    return of_kind
 
 
-def _without(fillers: set[str], text: str) -> str:
-    return " ".join(word for word in text.split() if word not in fillers)
+def _without_quantities(query: str, panel: Panel) -> str:
+    """The query without names of channels, which have the make-up of an id, such as pm25."""
+    names = {name.casefold() for channel in panel.card.channels for name in (channel.name, channel.label)}
+    kept = [word for word in query.split() if word.strip(".,;:?!'\"()").casefold() not in names]
+    return " ".join(kept) or query
 
 
-def _names_it(words: str, name: str) -> bool:
-    """Whether the words are this name, or hold it in full; a name of one word may occur by chance."""
-    return words == name or (" " in name and f" {name} " in f" {words} ")
+Found = tuple[str, bool, float, float | None]
+"""Id, whether exact, score, km from the place that was named instead."""
 
 
-def _likeness(words: str, name: str) -> float:
-    """0..99: allows for typing errors, another word order, and words that only one of the two has."""
-    score = max(fuzz.ratio(words, name), 0.95 * fuzz.token_set_ratio(words, name))
-    if 4 <= len(words) <= len(name) + 2:
-        score = max(score, 0.9 * fuzz.partial_ratio(words, name))
-    return min(score, 99.0)
+def _best(query: str, nodes: pd.DataFrame) -> str | None:
+    """The one place that the query names best; None where none fits."""
+    scores, _, unknown = rank(query, nodes)
+    return None if unknown or scores.max() < MIN_SCORE else [*map(str, nodes.index)][int(np.argmax(scores))]
 
 
-def _words(text: str) -> str:
-    """Lower case without punctuation; directions in one spelling."""
-    plain = re.sub(r"[^\w.&]+", " ", str(text).casefold())
-    plain = re.sub(r"\.(?!\d)", " ", plain)
-    return " ".join(re.sub(r"\b(north|south|east|west)(bound)\b", r"\1", plain).split())
+def _nearest(panel: Panel, node: str, fitting: Sequence[str]) -> list[Found]:
+    """The fitting places by their distance from a node; none where coordinates are missing."""
+    away = dict(zip(panel.node_ids, distances_km(panel, node).tolist(), strict=True))
+    known = sorted((away[other], other) for other in fitting if np.isfinite(away[other]))
+    return [(other, False, 0.0, distance) for distance, other in known[:SUGGESTIONS]]
 
 
-def _id_like(tokens: Sequence[str], ids: Sequence[str]) -> list[str]:
-    """Tokens with a digit that follow a word like 'station', or have the make-up and nearly the length of an id."""
-    shapes, lengths = {_shape(node) for node in ids}, [len(node) for node in ids]
-    found = []
-    for before, token in zip(["", *tokens], tokens, strict=False):
-        alike = _shape(token.casefold()) in shapes and min(lengths) - 1 <= len(token) <= max(lengths) + 1
-        if any(map(str.isdigit, token)) and (alike or (token.isdigit() and before.casefold() in _PLACE_WORDS)):
-            found.append(token)
-    return found
-
-
-def _shape(token: str) -> str:
-    return re.sub(r"\d+", "9", re.sub(r"[^\W\d_]+", "a", token))
-
-
-def _on_freeway(freeways: pd.Series, number: str, heading: str | None) -> np.ndarray:
-    """`(N,)` bool; freeways are written like 'SR57-S'."""
-    wanted = re.compile(rf"[a-z]*0*{number}-?{heading[0] if heading else '[nsew]?'}", re.IGNORECASE)
-    return np.array([wanted.fullmatch(str(freeway)) is not None for freeway in freeways])
-
-
-def _match(panel: Panel, nodes: pd.DataFrame, position: int, exact: bool, score: float) -> PlaceMatch:
-    row = nodes.iloc[position]
-    node = str(nodes.index[position])
+def _match(panel: Panel, nodes: pd.DataFrame, node: str, exact: bool, score: float, away: float | None) -> PlaceMatch:
+    row = nodes.iloc[panel.position(node)]
     sources = panel.edges[panel.edges["target"] == node].sort_values("weight", ascending=False, kind="stable")
     targets = panel.edges[panel.edges["source"] == node].sort_values("weight", ascending=False, kind="stable")
     feeds, fed = list(sources["source"]), list(targets["target"])
@@ -242,9 +176,12 @@ def _match(panel: Panel, nodes: pd.DataFrame, position: int, exact: bool, score:
     return PlaceMatch(
         id=node,
         name=panel.place_name(node),
+        kind=kind_of(panel, node),
+        channels=[channel.name for channel in channels_at(panel, node)],
         description=_describe(row),
         exact=exact,
         score=round(score, 1),
+        away=given(away, 3),
         lat=given(row["lat"], 10),
         lon=given(row["lon"], 10),
         attributes=[Attribute(name=c, value=given(row[c], 10), unit=_ATTRIBUTE_UNITS.get(c, "")) for c in numbers],

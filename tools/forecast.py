@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings
+from mm4st_agent.forecaster.measured import channel_at, kind_of, latest, place_of
 from mm4st_agent.toolspec import ImageHandle, Measured, ToolIn, ToolOut, ToolSpec, Unit
 from tools.readings import given, mean_of
 
@@ -33,7 +34,7 @@ class ForecastIn(ToolIn):
 
     dataset: str = Field(description="Registered data set name, such as 'pems-orange'.")
     node: str = Field(description="Id of the station or sensor, as find_places gives it.")
-    channel: str | None = Field(None, description="Which quantity; leave out for the data set's main one.")
+    channel: str | None = Field(None, description="Which quantity; leave out for the first that the node measures.")
     minutes: int = Field(60, ge=1, le=MAX_MINUTES, description="How long a span; 60 alone is the next hour.")
     start_in_minutes: int = Field(
         0, ge=0, le=MAX_MINUTES, description="When the span begins, after the clock; 0 is now."
@@ -81,6 +82,7 @@ class ForecastOut(ToolOut):
     synthetic: bool
     node: Annotated[str, Unit("id")]
     name: str
+    kind: str = Field(description="What sort of place, such as 'air station'; '' where the data name none.")
     channel: str
     channel_title: str
     unit: str
@@ -111,15 +113,15 @@ class ForecastOut(ToolOut):
 def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
     """Forecast one node from what was known at the context's `as_of`, and draw it."""
     panel = ctx.panel(args.dataset)
-    channel = panel.channel(args.channel)
-    position = panel.position(args.node)
+    channel = channel_at(panel, args.node, args.channel)
     skip = args.start_in_minutes * 60 // panel.step_s
     horizon = math.ceil((args.start_in_minutes + args.minutes) * 60 / panel.step_s) - skip
     forecaster = ctx.forecaster_for(panel, channel)
     check_readings(ctx.registry.open(args.dataset), forecaster.needed_readings)
     found = forecaster.predict(panel, [args.node], channel.name, horizon, skip)[0]
     steps = _steps(found)
-    previous = _number(mean_of(panel.observed(channel.name)[-horizon:, position]))
+    values, imputed = latest(panel.only([args.node]), channel.name, horizon)
+    previous = _number(mean_of(values[~imputed]))
     coming = _number(mean_of(found.quantiles[:, MEDIAN]))
     lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
     total = found.total
@@ -128,6 +130,7 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
         synthetic=panel.card.synthetic,
         node=args.node,
         name=panel.place_name(args.node),
+        kind=kind_of(panel, args.node),
         channel=channel.name,
         channel_title=channel.label,
         unit=channel.unit,
@@ -201,12 +204,12 @@ def _warnings(args: ForecastIn, panel: Panel, found: Forecast, previous: float |
 def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, reach: int) -> ImageHandle:
     from mm4st_agent.imaging.lines import draw_forecast
 
-    channel, position = found.channel, panel.position(args.node)
-    shown, place = slice(-HISTORY_SPANS * reach, None), panel.place(args.node)
+    channel, place = found.channel, place_of(panel, args.node)
+    values, imputed = latest(panel.only([args.node]), channel.name, HISTORY_SPANS * reach)
     picture = draw_forecast(
-        times=panel.times[shown],
-        values=panel.values(channel.name)[shown, position],
-        imputed=panel.imputed(channel.name)[shown, position],
+        times=panel.times[-len(values) :],
+        values=values[:, 0],
+        imputed=imputed[:, 0],
         forecast_times=found.times,
         quantiles=found.quantiles,
         baseline=found.baseline,

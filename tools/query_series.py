@@ -10,17 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mm4st_agent.forecaster.measured import channel_at, kind_of, word_of
 from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
 from tools.context import cut_at
-from tools.readings import given, mean_of, usual_level
+from tools.readings import RECENT_S, given, mean_of, usual_level
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
     from tools.context import ToolContext
 
-RECENT_S = 1800
-"""The recent level is the mean over the last half hour, or the last reading where steps are longer."""
 TREND_S = 3600
 TREND_STEPS = 4
 """The trend is over the last hour, or so many steps where an hour has fewer."""
@@ -45,7 +44,7 @@ class QuerySeriesIn(ToolIn):
 
     dataset: str = Field(description="Registered data set name, such as 'pems-orange'.")
     node: str = Field(description="Id of the station or sensor, as find_places gives it.")
-    channel: str | None = Field(None, description="Which quantity; leave out for the data set's main one.")
+    channel: str | None = Field(None, description="Which quantity; leave out for the first that the node measures.")
     hours: float = Field(24, gt=0, le=24 * 28, description="How far back to look.")
     until: datetime | None = Field(
         None, description="Where the window ends, local time of the data; leave out for now. Never later than now."
@@ -59,6 +58,7 @@ class QuerySeriesOut(ToolOut):
     synthetic: bool
     node: Annotated[str, Unit("id")]
     name: str
+    kind: str = Field(description="What sort of place, such as 'air station'; '' where the data name none.")
     channel: str
     channel_title: str
     unit: str
@@ -111,12 +111,11 @@ class QuerySeriesOut(ToolOut):
 def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
     """Summarise one node of the panel as it was known at the end of the window, by default the context's clock."""
     known = ctx.panel(args.dataset)
-    panel = cut_at(known, args.until)
-    channel = panel.channel(args.channel)
-    position = panel.position(args.node)
-    observed = panel.observed(channel.name)[:, position].astype(np.float64)
-    is_imputed = panel.imputed(channel.name)[:, position]
-    is_missing = np.isnan(panel.values(channel.name)[:, position]) & ~is_imputed
+    channel = channel_at(known, args.node, args.channel)
+    panel = cut_at(known, args.until).only([args.node])
+    values, is_imputed = panel.values(channel.name)[:, 0], panel.imputed(channel.name)[:, 0]
+    observed = np.where(is_imputed, np.nan, values).astype(np.float64)
+    is_missing = np.isnan(values) & ~is_imputed
     times = panel.times
 
     window = slice(-max(1, round(args.hours * 3600 / panel.step_s)), None)
@@ -135,6 +134,7 @@ def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
         synthetic=panel.card.synthetic,
         node=args.node,
         name=panel.place_name(args.node),
+        kind=kind_of(panel, args.node),
         channel=channel.name,
         channel_title=channel.label,
         unit=channel.unit,
@@ -243,7 +243,7 @@ def _warnings(
 ) -> list[str]:
     warnings = []
     finite = np.flatnonzero(np.isfinite(readings))
-    place = f"{panel.card.place_word} {node}"
+    place = f"{word_of(panel, node)} {node}"
     if imputed.all():
         warnings.append(f"Every reading of {place} in this window was imputed by the source; none was measured.")
     elif len(finite) == 0:

@@ -13,6 +13,8 @@ from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
 
+RECENT_S = 1800
+"""The recent level is the mean over the last half hour, or the last reading where steps are longer."""
 NEAR_SLOT_S = 900
 """Up to this step, one slot before and after also count as the same time of the week."""
 
@@ -42,7 +44,7 @@ class Usual:
 
 
 def usual_level(panel: Panel, node: str, channel: str, steps: int) -> Usual:
-    """What is usual at each of the panel's last `steps` steps.
+    """What is usual at each of the panel's last `steps` steps; no other node is read.
 
     It is the mean of what was measured at the same weekday and local time of day in all earlier weeks; where
     steps are 15 minutes or shorter, the slot before and the slot after count as well. Public holidays are left out.
@@ -54,11 +56,13 @@ def usual_level(panel: Panel, node: str, channel: str, steps: int) -> Usual:
     per_week = 7 * slots.per_day
     slot = slots.day * slots.per_day + slots.of_day
     slot -= slot[0] // per_week * per_week
-    readings = panel.observed(channel)[:, panel.position(node)].astype(np.float64)
+    readings = panel.only([node]).observed(channel)[:, 0].astype(np.float64)
     used = np.isfinite(readings) & (slots.day_type != HOLIDAY)
     length = (int(slot[-1]) // per_week + 1) * per_week
-    sums = _with_neighbours(np.bincount(slot[used], readings[used], length), panel.step_s).reshape(-1, per_week)
-    counts = _with_neighbours(np.bincount(slot[used], minlength=length), panel.step_s).reshape(-1, per_week)
+    sums, counts = (
+        with_neighbours(table[:, None], panel.step_s).reshape(-1, per_week)
+        for table in (np.bincount(slot[used], readings[used], length), np.bincount(slot[used], minlength=length))
+    )
     week, of_week = np.divmod(slot[-steps:], per_week)
     earlier = np.arange(len(counts))[:, None] < week
     behind = np.where(earlier, counts[:, of_week], 0).astype(np.int64)
@@ -67,7 +71,10 @@ def usual_level(panel: Panel, node: str, channel: str, steps: int) -> Usual:
     return Usual(means, behind)
 
 
-def _with_neighbours(table: NDArray[np.float64] | NDArray[np.intp], step_s: int) -> NDArray[np.float64]:
-    """Add the slots beside each slot, where steps are short."""
+def with_neighbours(table: NDArray[np.float64] | NDArray[np.intp], step_s: int) -> NDArray[np.float64]:
+    """`(S, N)` sums by slot, with those of the slots beside each slot where steps are short."""
     wide = np.asarray(table, dtype=np.float64)
-    return wide if step_s > NEAR_SLOT_S else np.convolve(wide, np.ones(3), mode="same")
+    if step_s > NEAR_SLOT_S:
+        return wide
+    padded = np.pad(wide, ((1, 1), (0, 0)))
+    return np.asarray(padded[:-2] + wide + padded[2:])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, StringConstraints
 
+from mm4st_agent.forecaster.measured import distances_km
 from mm4st_agent.toolspec import Passage, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
 from tools.context import cut_at
+from tools.readings import given
 
 if TYPE_CHECKING:
     from mm4st_agent.data.events import Event
@@ -21,6 +26,9 @@ if TYPE_CHECKING:
 MIN_SIMILARITY = 0.3
 """Cosine below which a note is about something else: eight off-topic questions reached 0.30 at most."""
 
+BESIDE_KM = 2.0
+"""Around a node that no edge reaches, events at nodes up to so far away are near."""
+
 
 class RetrieveContextIn(ToolIn):
     """Find logged events near a place, and domain notes, that can explain what the data show."""
@@ -29,7 +37,11 @@ class RetrieveContextIn(ToolIn):
     query: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
         description="What to look for, in English, such as 'collision blocking lanes'."
     )
-    node: str | None = Field(None, description="Node id; only events at it or within `hops` of it are searched.")
+    node: str | None = Field(
+        None,
+        description="Node id; only events at it or within `hops` of it are searched. Around a node that no edge "
+        "reaches, such as an air station beside the roads, those within 2 km.",
+    )
     hops: int = Field(2, ge=0, le=20, description="How many edges away from `node` an event may be, either direction.")
     hours: float = Field(
         24, gt=0, le=8760, description="Only events that began or ended in so many hours before `until`."
@@ -47,6 +59,7 @@ class EventHit(ToolOut):
     """An entry of the data set's log."""
 
     passage: Passage
+    kind: str = Field(description="What sort of entry, such as 'weather warning'; '' where its source does not say.")
     start: datetime
     minutes_before: Annotated[int, Unit("min")] = Field(description="From its start to as_of; negative: ahead.")
     ongoing: bool | None = Field(
@@ -55,7 +68,12 @@ class EventHit(ToolOut):
     node: Annotated[str | None, Unit("id")] = Field(description="The node nearest to it.")
     distance: Annotated[float | None, UnitOf("distance_unit")] = Field(description="Of the event from that node.")
     distance_unit: str
-    hops: int | None = Field(description="Edges between that node and the node asked for; null when none was.")
+    hops: int | None = Field(
+        description="Edges between that node and the node asked for; null when none was, or where no edge leads there."
+    )
+    away: Annotated[float | None, Unit("km")] = Field(
+        description="Between that node and the node asked for, where no edge leads there; null elsewhere."
+    )
 
 
 class NoteHit(ToolOut):
@@ -86,14 +104,14 @@ def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveConte
     """
     panel = ctx.panel(args.dataset)
     until = cut_at(panel, args.until).end
-    hops = None if args.node is None else neighbourhood(panel, args.node, args.hops)
+    near = None if args.node is None else _around(panel, args.node, args.hops)
     found: list[Event] = []
     hits: list[Hit] = []
     notes: list[Hit] = []
     if args.kind != "note":
-        found = _within(panel, None if hops is None else hops.keys(), until, args.hours)
+        found = _within(panel, None if near is None else near.keys(), until, args.hours)
         relevant = ctx.knowledge.search(args.query, panel=panel, events=found, kind="event", limit=len(found))
-        hits = _rank_events(relevant, hops, until)[: args.limit]
+        hits = _rank_events(relevant, near, until)[: args.limit]
     if args.kind != "event":
         notes = ctx.knowledge.search(args.query, panel=panel, kind="note", limit=args.limit)
     return RetrieveContextOut(
@@ -103,9 +121,37 @@ def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveConte
         hours=args.hours,
         events_found=len(found),
         events_logged=len(panel.events),
-        events=[_event_hit(hit, panel, hops) for hit in hits],
+        events=[_event_hit(hit, panel, near) for hit in hits],
         notes=[NoteHit(title=hit.heading, passage=_passage(hit)) for hit in notes if hit.similarity >= MIN_SIMILARITY],
     )
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near a node is: in edges, or in km where no edge leads there; inf is unknown."""
+
+    hops: int | None = None
+    km: float = math.inf
+
+
+def _around(panel: Panel, node: str, hops: int) -> dict[str, Nearness] | None:
+    """The nodes whose events are near a node; None is every node.
+
+    In a panel with edges a node without any stands beside the network: those near it by their coordinates count,
+    and where it has no coordinates it serves the whole area, such as an information service.
+
+    Raises:
+        UsageError: there is no such node.
+    """
+    panel.position(node)
+    linked = {*panel.edges["source"], *panel.edges["target"]}
+    if not linked or node in linked:
+        return {other: Nearness(hops=n) for other, n in neighbourhood(panel, node, hops).items()}
+    away = distances_km(panel, node)
+    if not np.isfinite(away).any():
+        return None
+    within = zip(panel.node_ids, away.tolist(), strict=True)
+    return {node: Nearness(hops=0)} | {o: Nearness(km=km) for o, km in within if km <= BESIDE_KM and o != node}
 
 
 def neighbourhood(panel: Panel, node: str, hops: int) -> dict[str, int]:
@@ -116,7 +162,6 @@ def neighbourhood(panel: Panel, node: str, hops: int) -> dict[str, int]:
     """
     import networkx as nx
 
-    panel.position(node)
     graph = nx.from_pandas_edgelist(panel.edges)
     graph.add_node(node)
     return {str(near): int(n) for near, n in nx.single_source_shortest_path_length(graph, node, cutoff=hops).items()}
@@ -138,30 +183,37 @@ def _within(panel: Panel, nodes: Collection[str] | None, until: pd.Timestamp, ho
     ]
 
 
-def _rank_events(hits: Sequence[Hit], hops: dict[str, int] | None, until: pd.Timestamp) -> list[Hit]:
+def _rank_events(hits: Sequence[Hit], near: dict[str, Nearness] | None, until: pd.Timestamp) -> list[Hit]:
     from mm4st_agent.knowledge.ranking import ranks, reciprocal_rank_fusion
 
     events = {hit.doc_id: hit.event for hit in hits if hit.event is not None}
     fused = reciprocal_rank_fusion(
         ranks({hit.doc_id: hit.score for hit in hits}),
         ranks({key: -abs((event.start - until).total_seconds()) for key, event in events.items()}),
-        ranks({key: -hops[event.node] for key, event in events.items() if event.node} if hops else {}),
+        ranks({key: -_far(near[event.node]) for key, event in events.items() if event.node} if near else {}),
     )
     return sorted(hits, key=lambda hit: -fused[hit.doc_id])
 
 
-def _event_hit(hit: Hit, panel: Panel, hops: dict[str, int] | None) -> EventHit:
+def _far(nearness: Nearness) -> float:
+    return nearness.km if nearness.hops is None else nearness.hops
+
+
+def _event_hit(hit: Hit, panel: Panel, near: dict[str, Nearness] | None) -> EventHit:
     event = hit.event
     assert event is not None
+    nearness = near[event.node] if near is not None and event.node is not None else Nearness()
     return EventHit(
         passage=_passage(hit),
+        kind=event.kind,
         start=event.start.to_pydatetime(),
         minutes_before=int((panel.end - event.start).total_seconds() // 60),
         ongoing=event.end is None and event.start <= panel.end if event.end_known else None,
         node=event.node,
         distance=event.distance,
         distance_unit=event.distance_unit,
-        hops=hops[event.node] if hops is not None and event.node is not None else None,
+        hops=nearness.hops,
+        away=given(nearness.km, 3),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.toolspec import Passage
+from prompts import quotable
 
 ClaimKind = Literal["number", "time", "id", "quote"]
 ClaimStatus = Literal["verified", "corrected", "unsupported"]
@@ -133,15 +134,12 @@ def _citations(text: str, entries: Sequence[Evidence]) -> list[Citation]:
     """The passages that the answer quotes; where it quotes none, those of the entries it points to."""
     words = " ".join(text.split())
     found = [(p, e) for e in entries for p in e.texts]
-    quoted = [(p, e) for p, e in found if any(part in words for part in (_flat(p.text), *_sentences(p.text)))]
+    said = quotable(text)
+    quoted = [(p, e) for p, e in found if any(part in said for part in (quotable(p.text), *_sentences(p.text)))]
     pointed = [(p, e) for p, e in found if f"{e.id}]" in words or f"{e.id}," in words]
     unique = {p.doc_id: Citation(**p.model_dump(), evidence=e.id) for p, e in quoted or pointed}
     return list(unique.values())
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _sentences(text: str) -> list[str]:
-    return [s for s in re.split(r"(?<=[.!?])\s+", _flat(text)) if len(s) > 20]
+    return [s for s in re.split(r"(?<=[.!?])\s+", quotable(text)) if len(s) > 20]

@@ -13,7 +13,29 @@ from pydantic import BaseModel, ConfigDict
 
 import prompts
 from mm4st_agent.data.panel import Panel
+from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.toolspec import ToolSpec
+
+_EXAMPLES = 3
+"""So many places are named to a chat model."""
+
+
+class Places(BaseModel):
+    """Where a channel is measured.
+
+    Attributes:
+        kinds: Of node; empty: at every node.
+        count: How many nodes.
+        places: A few of them, `id (name)`.
+        place_ids: Their ids.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kinds: list[str]
+    count: int
+    places: list[str]
+    place_ids: list[str]
 
 
 class Session(BaseModel):
@@ -32,6 +54,8 @@ class Session(BaseModel):
     """Their ids."""
     channels: list[dict[str, str]]
     """`{name, title, unit}`, the main one first."""
+    measured: dict[str, Places] = {}
+    """By channel; one that is not here is measured everywhere."""
     as_of: str
     """ISO 8601 with the offset of the data's zone."""
     time_zone: str
@@ -40,27 +64,59 @@ class Session(BaseModel):
     @classmethod
     def of(cls, panel: Panel) -> Session:
         """Describe a panel that was cut at the clock."""
-        examples = panel.nodes.iloc[:3]
-        named = {str(node): str(row.get("name", node)) for node, row in examples.iterrows()}
+        nodes = {c.name: measuring(panel, c).node_ids for c in panel.card.channels}
+        main = nodes[panel.card.channels[0].name]
+        # One of each kind where there are several, so that each can be asked for.
+        others = list(dict.fromkeys(ids[0] for ids in nodes.values() if ids[0] not in main))
+        examples = [*main[: 2 if others else _EXAMPLES], *others]
         return cls(
             dataset=panel.name,
             title=panel.card.title,
             domain=panel.card.domain,
             synthetic=panel.card.synthetic,
             place_word=panel.card.place_word,
-            places=[node if name == node else f"{node} ({name})" for node, name in named.items()],
-            place_ids=list(named),
+            places=_described(panel, examples),
+            place_ids=examples,
             channels=[{"name": c.name, "title": c.label, "unit": c.unit} for c in panel.card.channels],
+            measured={
+                c.name: Places(
+                    kinds=list(c.kinds),
+                    count=len(nodes[c.name]),
+                    places=_described(panel, nodes[c.name][:_EXAMPLES]),
+                    place_ids=nodes[c.name][:_EXAMPLES],
+                )
+                for c in panel.card.channels
+                if c.kinds
+            },
             as_of=panel.end.isoformat(timespec="minutes"),
             time_zone=panel.card.time_zone,
             step_s=panel.step_s,
         )
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of node by which channels are told apart."""
+        return list(dict.fromkeys(kind for places in self.measured.values() for kind in places.kinds))
+
+    def word(self, kind: str) -> str:
+        """What a node of this kind is called."""
+        return kind if kind in self.kinds else self.place_word
+
+    def measures(self, channel: str | None, kind: str) -> bool:
+        """Whether nodes of this kind measure the channel; None is whatever they measure."""
+        places = None if channel is None else self.measured.get(channel)
+        return places is None or kind in places.kinds
 
     def message(self) -> SystemMessage:
         """The system message: prose for language models, the same facts as fields for the embedded one."""
         return SystemMessage(
             prompts.load("system").render(session=self), additional_kwargs={"session": self.model_dump()}
         )
+
+
+def _described(panel: Panel, nodes: Sequence[str]) -> list[str]:
+    names = {node: panel.place_name(node) for node in nodes}
+    return [node if name == node else f"{node} ({name})" for node, name in names.items()]
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from mm4st_agent.agent.answer import Claim, ClaimKind
 from mm4st_agent.agent.clock_words import WHEN, moments, same_time, written_time
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.quantities import NUMBER, UnitReader, same_number, well_formed
+from prompts import quotable
 
 MARK = " [unsupported]"
 LEAST_QUOTE = 3
@@ -238,7 +239,8 @@ def _read_numbers(reader: _Reader) -> None:
 
 
 def _flat(text: str) -> str:
-    return " ".join(text.split())
+    """As templates quote it, so that a quotation of a text that itself holds quotation marks is found in it."""
+    return quotable(text)
 
 
 def _marked(text: str, claims: Iterable[Claim]) -> Checked:

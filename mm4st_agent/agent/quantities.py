@@ -27,14 +27,18 @@ _UNIT_WORDS = {
     "per cent": "%", "percent": "%", "minutes": "min", "minute": "min", "hours": "h", "hour": "h", "days": "d",
     "day": "d", "weeks": "week", "seconds": "s", "second": "s", "miles": "mile", "vehicle": "vehicles",
     "cars": "vehicles", "steps": "", "step": "", "miles per hour": "mph", "kilometres per hour": "km/h",
-    "kilometers per hour": "km/h", "kph": "km/h", "µg/m3": "ug/m3", "µg/m³": "ug/m3", "ug/m³": "ug/m3",
+    "kilometers per hour": "km/h", "kph": "km/h", "micrograms per cubic metre": "ug/m3",
+    "micrograms per cubic meter": "ug/m3", "requests per minute": "requests/min", "requests a minute": "requests/min",
+    "requests per second": "requests/s",
 }  # fmt: skip
 _OTHER_UNITS = (
     "%", "s", "min", "h", "d", "week", "mph", "km/h", "m/s", "kn", "km", "m", "mm", "mm/h", "mile", "vehicles",
-    "vehicles/h", "veh/h", "°C", "°F", "hPa", "ug/m3", "ppm", "ppb", "requests", "requests/s", "tokens", "GB", "MB",
+    "vehicles/h", "veh/h", "°C", "°F", "hPa", "ug/m3", "ppm", "ppb", "requests", "requests/s",
+    "requests/min", "tokens", "GB", "MB",
     "dollars", "euros", *_CURRENCY,
 )  # fmt: skip
 """Units that a text may write although no entry uses them; such a number is then unsupported."""
+_MARKS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"})
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800}
 
 
@@ -79,13 +83,13 @@ class UnitReader:
 
     def __init__(self, ledger: Sequence[Evidence]) -> None:
         units = {value.unit for entry in ledger for value in entry.values.values()} - {"", "id", "time", "1"}
-        names = sorted({*units, *_UNIT_WORDS, *_OTHER_UNITS}, key=len, reverse=True)
+        names = sorted({_plain(name) for name in (*units, *_UNIT_WORDS, *_OTHER_UNITS)}, key=len, reverse=True)
         self._pattern = re.compile(rf"[\s-]*\(?({'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
-        self._spelling = {name.casefold(): name for name in (*_OTHER_UNITS, *units)}
+        self._spelling = {_plain(name).casefold(): name for name in (*_OTHER_UNITS, *units)}
 
     def after(self, text: str, position: int) -> _Unit:
         """The unit that stands at `position`, and where it ends."""
-        found = self._pattern.match(text, position)
+        found = self._pattern.match(_plain(text), position)
         if found is None:
             return _Unit(None, position)
         name = found[1].casefold()
@@ -132,7 +136,7 @@ def same_number(written: WrittenNumber, path: str, value: EvidenceValue, sentenc
     if unit is None:
         if value.unit not in ("", "1") and not _names_unit(sentence, value.unit):
             return False
-    elif unit != value.unit:
+    elif _plain(unit) != _plain(value.unit):
         if unit == "%" and value.unit == "1":
             actual *= 100
         elif unit in _SECONDS and value.unit in _SECONDS:
@@ -148,7 +152,13 @@ def same_number(written: WrittenNumber, path: str, value: EvidenceValue, sentenc
 
 def _names_unit(sentence: str, unit: str) -> bool:
     words = {unit, *(word for word, name in _UNIT_WORDS.items() if name == unit)}
-    return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sentence, re.IGNORECASE) for word in words)
+    said = _plain(sentence)
+    return any(re.search(rf"(?<!\w){re.escape(_plain(word))}(?!\w)", said, re.IGNORECASE) for word in words)
+
+
+def _plain(unit: str) -> str:
+    """As long as `unit`, in which the ways to write µ and a raised digit are one."""
+    return unit.translate(_MARKS)
 
 
 def _tolerance(written: WrittenNumber) -> float:

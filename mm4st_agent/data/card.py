@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -61,6 +61,10 @@ class DataCard(BaseModel):
     """Made by a simulation; said wherever the data appear."""
     files: Mapping[str, str] = Field(default_factory=dict)
     """Original files, relative to the data directory, and their sha256."""
+    urls: Mapping[str, str] = Field(default_factory=dict)
+    """Where a file can be downloaded as it is, by its name in `files`; a file that was derived has none."""
+    recipe: Mapping[str, Any] = Field(default_factory=dict)
+    """How the files are imported: `path` and the fields of `ImportOptions`; paths relative to the data directory."""
     where: str = ""
     """How a user gets the original files."""
     notes: tuple[str, ...] = ()
@@ -76,9 +80,10 @@ class DataCard(BaseModel):
 
     @property
     def sha256(self) -> str:
-        """One hash for the whole set: over its files' hashes, or over the card when it has none."""
+        """One hash for the whole set: over its files' hashes, or over what the card says when it has none."""
         parts = [f"{path}={digest}" for path, digest in sorted(self.files.items())]
-        return hashlib.sha256("\n".join(parts or [self.model_dump_json(exclude={"now"})]).encode()).hexdigest()
+        said = self.model_dump_json(exclude={"now", "urls", "recipe"})
+        return hashlib.sha256("\n".join(parts or [said]).encode()).hexdigest()
 
 
 def read_card(path: Path) -> DataCard:

@@ -66,11 +66,16 @@ def read_events(path: Path) -> tuple[Event, ...]:
         DataError: a line is not such an object; the message names the line.
     """
     events = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not splitlines(): a text may hold U+2028 or U+0085, which would end a line there.
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), start=1):
+        if not line:
+            continue
         try:
             row = json.loads(line)
             for name in ("start", "end", "published_at"):
                 row[name] = pd.Timestamp(row[name]) if row[name] is not None else None
+            if row["start"] is None or row["published_at"] is None:
+                raise ValueError("start and published_at must be given")
             # Files from before `end_known` held no event that still ran.
             row.setdefault("end_known", row["end"] is not None)
             events.append(Event(**row))

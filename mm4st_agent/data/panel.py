@@ -193,7 +193,9 @@ class Panel:
         Raises:
             UsageError: one of them is no node.
         """
-        positions = [self.position(node) for node in nodes]
+        positions = self.data.indexes["node"].get_indexer(pd.Index(list(nodes), dtype=object))
+        if (unknown := np.flatnonzero(positions < 0)).size:
+            self.position(nodes[unknown[0]])
         inside = self.edges["source"].astype(str).isin(nodes) & self.edges["target"].astype(str).isin(nodes)
         covariates = self.covariates.isel(node=positions) if "node" in self.covariates.dims else self.covariates
         return dataclasses.replace(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from mm4st_agent.data.card import DataCard, read_card
+from mm4st_agent.data.importing.draft import Draft
 from mm4st_agent.data.known import KNOWN, known_card, missing_files
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.data.store import open_panel, save_panel
+from mm4st_agent.data.store import Progress, open_panel, remove_panel, save_panel, store_draft
 from mm4st_agent.errors import DataError, UsageError
 from mm4st_agent.settings import unusable
 
@@ -95,12 +97,66 @@ class Registry:
         """
         self.check_new(panel.name)
         folder = self._imported / panel.name
+        with self._writing():
+            save_panel(panel, folder)
+        return folder
+
+    def add_draft(self, draft: Draft, progress: Progress | None = None) -> Path:
+        """Store a draft as an imported data set under its own name.
+
+        A known set may be stored under its name, too; what is stored is then opened instead of the original files.
+
+        Args:
+            draft: What to store.
+            progress: Called with the time steps that are on disk, and how many there are.
+
+        Returns:
+            The folder that it was written to.
+
+        Raises:
+            UsageError: as for `check_new`, or the home folder cannot be written.
+            DataError: a file of the draft cannot be read any more.
+        """
+        name = draft.card.name
+        if not self._is_known_set(draft.card):
+            self.check_new(name)
+        folder = self._imported / name
+        with self._writing():
+            store_draft(draft, folder, progress=progress)
+        self._opened.pop(name, None)
+        return folder
+
+    def stored(self, name: str) -> bool:
+        """Whether the data set is in the home folder: imported, or a known one that was stored there."""
+        return self._resolve(name) in self._imported_names()
+
+    def remove(self, name: str) -> None:
+        """Delete an imported data set. A known one is then read from its original files again.
+
+        Raises:
+            UsageError: there is no such data set, it was not imported, or the home folder cannot be written.
+        """
+        name = self._resolve(name)
+        if name not in self._imported_names():
+            imported = ", ".join(self._imported_names()) or "none"
+            raise UsageError(f"{name!r} is not an imported data set.", f"Imported: {imported}.")
+        with self._writing():
+            remove_panel(self._imported / name)
+        self._opened.pop(name, None)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
             self._imported.mkdir(parents=True, exist_ok=True)
-            save_panel(panel, folder)
+            yield
         except OSError as err:
             raise unusable(self._imported, err) from err
-        return folder
+
+    def _is_known_set(self, card: DataCard) -> bool:
+        """Whether this is a known set, by its original files, that is not stored yet."""
+        return (
+            card.name in KNOWN and card.name not in self._imported_names() and card.files == known_card(card.name).files
+        )
 
     def _read(self, name: str) -> Panel:
         if name in self._makers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -21,8 +22,10 @@ class Cause:
 
     Attributes:
         id: Such as 'incident-017'; the same on every machine.
-        start: First moment at which it acts, local time of the city.
-        end: When it stops acting; what it left behind (a queue) may last longer.
+        start: First moment at which it acts, local time of the city; of an 'event', when the show begins: its
+            visitors travel from two hours earlier on.
+        end: When it stops acting; what it left behind (a queue) may last longer. Of an 'event', when the show ends;
+            its visitors leave within 75 minutes.
         link: Id of the link where it acts; None for what acts on the whole city.
         venue: Name of the venue of an 'event'.
         capacity_share: Share of the link's capacity that is left ('incident', 'works'); 1 elsewhere.
@@ -79,20 +82,19 @@ class Traffic:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Effect:
-    """What one cause did to one sensor over a span, from the run with it less the run without it.
+    """What one cause did to one node over a span, from the run with it less the run without it.
 
     Attributes:
         cause: The cause.
-        flow: Vehicles in the span, with less without.
-        speed: km/h, mean of the span, with less without.
-        largest_speed: km/h, the step with the largest absolute difference, signed.
-        share: Of the summed absolute speed effects of all causes on this sensor and span, 0..1.
+        mean: By channel that the node measures, in the channel's unit: the mean difference over the span.
+        largest: By channel: the difference of the step where it is largest in absolute terms, signed.
+        share: Of the summed absolute differences that all causes made here, 0..1; in speed at a road sensor, in PM2.5
+            at an air station.
     """
 
     cause: Cause
-    flow: float
-    speed: float
-    largest_speed: float
+    mean: Mapping[str, float]
+    largest: Mapping[str, float]
     share: float
 
 

@@ -14,6 +14,7 @@ from mm4st_agent.forecaster.card import Period, Row, TestErrors
 from mm4st_agent.forecaster.config import TrainConfig
 from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, check_length, evaluate
 from mm4st_agent.forecaster.forecast import Forecaster, duration
+from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.forecaster.prediction import BaselineForecaster, TrainedForecaster
 from mm4st_agent.forecaster.scoring import parts, score
 
@@ -65,6 +66,7 @@ def run_backtest(panel: Panel, channel: Channel, forecaster: Forecaster) -> Back
     Raises:
         DataError: the checkpoint does not fit the panel, or the data are too short.
     """
+    panel = measuring(panel, channel)
     if isinstance(forecaster, TrainedForecaster):
         return _trained(panel, channel, forecaster)
     horizon, shares = BaselineForecaster.max_horizon, TrainConfig().shares

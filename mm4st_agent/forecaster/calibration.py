@@ -16,6 +16,7 @@ Source:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -138,6 +139,10 @@ class Residuals:
         )
         totals[..., 0], totals[..., 1] = np.minimum(totals[..., 0], 0), np.maximum(totals[..., 1], 0)
         return cls(steps, totals)
+
+    def only(self, nodes: Sequence[int]) -> Residuals:
+        """Of the nodes at these positions."""
+        return Residuals(self.steps[:, nodes], self.totals[:, nodes])
 
     def fan(self, forecast: Array, lowest: float | None) -> Array:
         """`(..., H, N, 5)` quantiles around `(..., H, N)` baseline values."""

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError, UsageError
+from mm4st_agent.forecaster.measured import SUGGESTED, head_of, measuring
+
+SEARCHED = 20
+"""So many nodes are read to find others that were measured."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +114,13 @@ class Forecaster(Protocol):
         Args:
             panel: Cut at the moment of the forecast; nothing later is read.
             nodes: Ids.
-            channel: None is the main one.
+            channel: None is the first that a node measures.
             horizon: Steps, at least 1.
             skip: Steps left out before them; together at most `max_horizon`.
 
         Raises:
-            UsageError: unknown node or channel, a horizon out of range, a panel cut too early.
+            UsageError: unknown node or channel, a node that does not measure it, a horizon out of range, a panel
+                cut too early.
             DataError: the forecaster does not fit the panel, the data are too short, or a node was never measured.
         """
         ...
@@ -159,20 +164,31 @@ def check_readings(panel: Panel, needed: int) -> None:
 
 
 def check_measured(panel: Panel, channel: Channel, node: str, observed: NDArray[np.float32]) -> None:
-    """Refuse a node without a single measured reading in `observed` `(T, N)`: any forecast would be invented."""
-    measured = np.asarray(np.isfinite(observed).any(axis=0))
-    position = panel.position(node)
-    if measured[position]:
+    """Refuse a node without a single measured reading in `observed` `(T,)`: any forecast would be invented."""
+    if np.isfinite(observed).any():
         return
-    shown = np.isfinite(panel.values(channel.name)[:, position]).any()
+    shown = np.isfinite(panel.only([node]).values(channel.name)).any()
     said = "; what its source shows there is imputed" if shown else "; it is empty in the data"
-    others = np.flatnonzero(measured)
-    near = others[np.argsort(np.abs(others - position), kind="stable")[:3]]
+    near = _measured_near(panel, channel, node)
     raise DataError(
-        f"{panel.card.place_word.capitalize()} {node} of {panel.name!r} has no measured {channel.label} "
+        f"{head_of(panel, node)} of {panel.name!r} has no measured {channel.label} "
         f"up to {panel.end:%Y-%m-%d %H:%M}{said}.",
-        f"Choose another one, such as {', '.join(panel.node_ids[i] for i in near)}." if len(near) else "",
+        f"Choose another one, such as {', '.join(near)}." if near else "",
     )
+
+
+def _measured_near(panel: Panel, channel: Channel, node: str) -> list[str]:
+    """Up to three nodes with a measured reading, nearest in the node order; not many are read to find them."""
+    fitting = measuring(panel, channel)
+    own = fitting.position(node)
+    order = sorted(range(len(fitting.node_ids)), key=lambda other: abs(other - own))[1 : SEARCHED + 1]
+    found: list[str] = []
+    for other in (fitting.node_ids[position] for position in order):
+        if np.isfinite(fitting.only([other]).observed(channel.name)).any():
+            found.append(other)
+        if len(found) == SUGGESTED:
+            break
+    return found
 
 
 def duration(span_s: float) -> str:

@@ -15,7 +15,7 @@ from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, title_at
-from mm4st_agent.forecaster.calibration import aggregate
+from mm4st_agent.forecaster.calibration import Residuals, aggregate
 from mm4st_agent.forecaster.card import CheckpointCard, TestErrors
 from mm4st_agent.forecaster.checkpoint import CARD_FILE, Checkpoint, load, read_card
 from mm4st_agent.forecaster.forecast import (
@@ -29,6 +29,7 @@ from mm4st_agent.forecaster.forecast import (
     duration,
     total_unit,
 )
+from mm4st_agent.forecaster.measured import channel_at, head_of, latest, measuring
 from mm4st_agent.forecaster.rolling import BaselineForecaster
 from mm4st_agent.forecaster.slots import extended, slots_of
 
@@ -140,18 +141,29 @@ class TrainedForecaster:
         and a warning says so. The interval of the total after skipped steps uses the calibration factor, or the
         baseline's errors, of as many steps that begin at once; how often it held was not measured.
         """
-        chosen, shape = panel.channel(channel), self.checkpoint.card.network
+        shape = self.checkpoint.card.network
+        chosen = channel_at(panel, nodes[0], channel) if nodes else panel.channel(channel)
+        for node in nodes[1:]:
+            channel_at(panel, node, chosen.name)
+        panel = measuring(panel, chosen)
         self.check(panel, chosen)
         check_horizon(panel, horizon, skip, shape.horizon)
         check_readings(panel, shape.history)
-        observed = panel.observed(chosen.name)
-        for node in nodes:
-            check_measured(panel, chosen, node, observed)
-        fan = self._fan(panel, observed)[: skip + horizon]
+        asked = list(dict.fromkeys(nodes))
+        observed, positions = panel.only(asked).observed(chosen.name), [panel.position(node) for node in asked]
+        for node, readings in zip(asked, observed.T, strict=True):
+            check_measured(panel, chosen, node, readings)
         history, origin = self._history(panel, observed, skip + horizon), np.array([len(observed)])
-        points = {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES}
-        ahead = _Ahead(history, fan, points, self._record(panel), horizon, skip)
-        return [self._forecast(panel, chosen, node, ahead) for node in nodes]
+        ahead = _Ahead(
+            history,
+            self._fan(panel, chosen)[: skip + horizon, positions],
+            {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES},
+            {name: residuals.only(positions) for name, residuals in self.checkpoint.residuals.items()},
+            self._record(panel),
+            horizon,
+            skip,
+        )
+        return [self._forecast(panel, chosen, node, asked.index(node), ahead) for node in nodes]
 
     def _record(self, panel: Panel) -> Record:
         """The track record at the panel's end, kept for the next forecast from the same moment."""
@@ -163,13 +175,14 @@ class TrainedForecaster:
             self._kept = kept
         return kept[1]
 
-    def _fan(self, panel: Panel, observed: Array) -> Array:
-        """`(H, N, 5)` calibrated quantiles of the steps that follow."""
+    def _fan(self, panel: Panel, channel: Channel) -> Array:
+        """`(H, N, 5)` calibrated quantiles of the steps that follow; of all nodes only the recent steps are read."""
         from mm4st_agent.forecaster.inputs import steps_read
         from mm4st_agent.forecaster.numeric import quantiles_at
 
         checkpoint, shape = self.checkpoint, self.checkpoint.card.network
-        recent = observed[-steps_read(shape.history, panel.step_s) :]
+        values, imputed = latest(panel, channel.name, steps_read(shape.history, panel.step_s))
+        recent = np.where(imputed, np.float32(np.nan), values)
         times = extended(panel.times[-len(recent) :], shape.horizon)
         inputs = checkpoint.preparation.inputs(recent, slots_of(times, panel.step_s, panel.card.holidays))
         raw = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, np.array([len(recent)]))
@@ -191,8 +204,8 @@ class TrainedForecaster:
             known=known,
         )
 
-    def _forecast(self, panel: Panel, channel: Channel, node: str, ahead: _Ahead) -> Forecast:
-        card, position = self.checkpoint.card, panel.position(node)
+    def _forecast(self, panel: Panel, channel: Channel, node: str, position: int, ahead: _Ahead) -> Forecast:
+        card = self.checkpoint.card
         record, horizon, skip = ahead.record, ahead.horizon, ahead.skip
         origin = len(ahead.history.observed)
         usable = [n for n in BASELINES if np.isfinite(ahead.points[n][skip:, position]).all()] or list(BASELINES)
@@ -203,7 +216,7 @@ class TrainedForecaster:
             quantiles = ahead.fan[skip:, position]
             band = calibration.total(ahead.fan[skip:], aggregation)[position]
         else:
-            residuals = self.checkpoint.residuals[baseline]
+            residuals = ahead.residuals[baseline]
             quantiles = residuals.fan(points, calibration.lowest)[skip:, position]
             band = residuals.total(points[skip:], aggregation, calibration.lowest)[position]
         low, median, high = band.tolist()
@@ -226,9 +239,9 @@ class TrainedForecaster:
             backtest=_summary(ahead, leads, baseline),
             warnings=(),
         )
-        return replace(found, warnings=tuple(self._warnings(panel, found, ahead)))
+        return replace(found, warnings=tuple(self._warnings(panel, found, position, ahead)))
 
-    def _warnings(self, panel: Panel, found: Forecast, ahead: _Ahead) -> Iterator[str]:
+    def _warnings(self, panel: Panel, found: Forecast, position: int, ahead: _Ahead) -> Iterator[str]:
         card, node, channel, until = self.checkpoint.card, found.node, found.channel, found.trained_until
         if ahead.record is None:
             yield "No forecast that was over by then tells how good the model is at this time."
@@ -251,8 +264,8 @@ class TrainedForecaster:
                 f"To train it again: mm4st train --dataset {panel.name} --channel {channel.name}."
             )
         history = card.network.history
-        measured = int(np.isfinite(panel.observed(channel.name)[-history:, panel.position(node)]).sum())
-        span, place = duration(history * panel.step_s), f"{panel.card.place_word.capitalize()} {node}"
+        measured = int(np.isfinite(ahead.history.observed[-history:, position]).sum())
+        span, place = duration(history * panel.step_s), head_of(panel, node)
         if measured == 0:
             yield f"{place} has no measured reading in the last {span}; its usual level and its neighbours stand in."
         elif 2 * measured < history:
@@ -261,16 +274,18 @@ class TrainedForecaster:
 
 @dataclass(frozen=True)
 class _Ahead:
-    """What the forecasts of all nodes share; arrays begin at the panel's end and reach to the end of the span.
+    """What the forecasts of the N nodes that are asked for share; arrays reach from the panel's end to the span's.
 
     Attributes:
         fan: `(skip + horizon, N, 5)` calibrated quantiles.
         points: By baseline, `(skip + horizon, N)`.
+        residuals: By baseline.
     """
 
     history: History
     fan: Array
     points: Mapping[str, Array]
+    residuals: Mapping[str, Residuals]
     record: Record
     horizon: int
     skip: int

@@ -22,6 +22,7 @@ from mm4st_agent.forecaster.forecast import (
     check_readings,
     total_unit,
 )
+from mm4st_agent.forecaster.measured import channel_at, head_of
 from mm4st_agent.forecaster.slots import extended
 
 CHECKED_SHARE = 0.2
@@ -49,17 +50,13 @@ class BaselineForecaster:
         """See `Forecaster.predict`."""
         check_horizon(panel, horizon, skip, self.max_horizon)
         check_readings(panel, self.needed_readings)
-        chosen = panel.channel(channel)
-        observed = panel.observed(chosen.name)
-        for node in nodes:
-            check_measured(panel, chosen, node, observed)
-        return [_forecast(panel, chosen, node, observed[:, [panel.position(node)]], horizon, skip) for node in nodes]
+        return [_forecast(panel, channel_at(panel, node, channel), node, horizon, skip) for node in nodes]
 
 
-def _forecast(
-    panel: Panel, channel: Channel, node: str, observed: NDArray[np.float32], horizon: int, skip: int
-) -> Forecast:
-    """Forecast one node from its own readings `(T, 1)`; checked over the same steps ahead."""
+def _forecast(panel: Panel, channel: Channel, node: str, horizon: int, skip: int) -> Forecast:
+    """Forecast one node from its own readings, the only ones that are read; checked over the same steps ahead."""
+    observed = panel.only([node]).observed(channel.name)
+    check_measured(panel, channel, node, observed[:, 0])
     end, reach = len(observed), skip + horizon
     first = end - max(reach, int(end * CHECKED_SHARE))
     origins = np.unique(np.linspace(first, end - reach, CHECKS).astype(np.int64))
@@ -71,7 +68,7 @@ def _forecast(
     usable = [name for name in BASELINES if np.isfinite(ahead[name]).all() and errors[name] is not None]
     if not usable:
         raise DataError(
-            f"{panel.card.place_word.capitalize()} {node} of {panel.name!r} has too few measured readings "
+            f"{head_of(panel, node)} of {panel.name!r} has too few measured readings "
             f"before {panel.end:%Y-%m-%d %H:%M} to check any forecast.",
             "Choose a later time or another place.",
         )

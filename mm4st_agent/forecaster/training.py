@@ -28,6 +28,7 @@ from mm4st_agent.forecaster.card import CheckpointCard
 from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, NumericConfig, TrainConfig
 from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, calibrate, check_length, evaluate
 from mm4st_agent.forecaster.inputs import Batch, Inputs, Preparation
+from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss, quantiles_at
 from mm4st_agent.forecaster.recovery import (
     BEST,
@@ -75,7 +76,7 @@ def train_checkpoint(
     Killed half-way, the same call goes on from the last whole epoch, and ends with the same weights.
 
     Args:
-        panel: The whole data set.
+        panel: The whole data set; only the nodes that measure the channel enter.
         channel: None is the main one.
         out: Folder of the checkpoint; replaced when the training is complete, not before.
         config: Shape and training; the seed decides everything random.
@@ -87,6 +88,7 @@ def train_checkpoint(
         KeyboardInterrupt: Ctrl-C, after a sentence on stderr that says how to go on.
     """
     chosen = panel.channel(channel)
+    panel = measuring(panel, chosen)
     check_length(panel, config.shares, config.network.history, config.network.horizon)
     with only_training(out):
         try:

@@ -89,7 +89,8 @@ def _event_id(panel: Panel, event: Event) -> str:
 
 
 def _document(panel: Panel, doc_id: str, event: Event) -> Document:
-    return Document(doc_id, "event", event.text, event.source, event.place, panel.name, event.published_at)
+    heading = ", ".join(part for part in (event.kind, event.place) if part)
+    return Document(doc_id, "event", event.text, event.source, heading, panel.name, event.published_at)
 
 
 def _with_event(hit: Hit, event: Event | None) -> Hit:

@@ -36,7 +36,7 @@ class Document:
     """A text to search, and what it may be filtered by.
 
     Attributes:
-        heading: Searched with each passage but never quoted: a note's title, an event's place.
+        heading: Searched with each passage but never quoted: a note's title, an event's kind and place.
         dataset: The data set it belongs to; None fits all.
         published_at: Zone-aware; None is undated and visible at any time.
     """

@@ -24,7 +24,12 @@ def _status(series: dict[str, object], **changes: object) -> str:
     session = {"place_word": "station", "as_of": "2022-01-25T07:30-08:00"}
     result = {"error": None, "evidence": "E1", "reply": {**series, **changes}}
     return prompts.load("answer_status").render(
-        session=session, place={"label": "7"}, series=result, events=None, windowed=False, moment=False
+        session=session,
+        place={"label": "7", "word": "station"},
+        series=result,
+        events=None,
+        windowed=False,
+        moment=False,
     )
 
 

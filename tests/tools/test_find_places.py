@@ -8,7 +8,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from mm4st_agent.data.formats import read_table
+from mm4st_agent.data.importing.inspect import draft_panel, inspect
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
@@ -119,7 +119,7 @@ def test_ids_are_marked_as_ids(demo: ToolContext) -> None:
 
 def test_an_imported_table_without_names_or_coordinates(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("time,Aotizhongxin,pm 2.5\n2022-01-01,1,2\n2022-01-02,3,4\n")
-    panel = read_table(tmp_path / "t.csv", name="mine")
+    panel = draft_panel(inspect(tmp_path / "t.csv", "mine"))
     ctx = context(Registry(None, tmp_path / "none", {"mine": lambda: panel}))
 
     assert ids(find(ctx, "aotizhongxin")) == ["Aotizhongxin"]

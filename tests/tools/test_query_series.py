@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mm4st_agent.data.formats import read_table
+from mm4st_agent.data.importing.inspect import draft_panel, inspect
+from mm4st_agent.data.importing.options import ImportOptions
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
@@ -34,7 +35,8 @@ def made(folder: Path, values: list[float | None], step: str = "5min", start: st
     """A panel of one node from a plain table."""
     times = pd.date_range(start, periods=len(values), freq=step)
     pd.DataFrame({"time": times, "a": values}).to_csv(folder / "made.csv", index=False)
-    return read_table(folder / "made.csv", name="made", unit="mph", channel="speed")
+    options = ImportOptions(channel="speed", units={"speed": "mph"}, missing=())
+    return draft_panel(inspect(folder / "made.csv", "made", options))
 
 
 @pytest.fixture
@@ -246,7 +248,7 @@ def test_the_time_of_the_week_follows_the_local_clock(tmp_path: Path) -> None:
     times = pd.date_range("2024-03-18", "2024-04-08", freq="h", tz="Europe/Zurich", inclusive="left")
     frame = pd.DataFrame({"time": [t.isoformat() for t in times], "a": times.hour.astype(float)})
     frame.to_csv(tmp_path / "dst.csv", index=False)
-    panel = read_table(tmp_path / "dst.csv", name="dst", time_zone="Europe/Zurich")
+    panel = draft_panel(inspect(tmp_path / "dst.csv", "dst", ImportOptions(time_zone="Europe/Zurich", missing=())))
 
     reply = query(panel, tmp_path, as_of="2024-04-03T08:00", node="a")
 

@@ -24,7 +24,8 @@ from pydantic import ConfigDict
 import prompts
 from mm4st_agent.agent.backends.intents import IntentMatcher
 from mm4st_agent.agent.backends.languages import other_language
-from mm4st_agent.agent.backends.plans import Step, plan
+from mm4st_agent.agent.backends.placing import Step
+from mm4st_agent.agent.backends.plans import plan
 from mm4st_agent.agent.backends.request import understand
 from mm4st_agent.agent.backends.turns import Turn, read_turn
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-Intent = Literal["forecast", "status", "events", "places", "dataset", "concept", "chat", "off_topic"]
+Intent = Literal["forecast", "status", "rank", "events", "places", "dataset", "concept", "chat", "off_topic"]
 
 LEAST_SIMILARITY = 0.25
 """Below this cosine no example is meant: the question is off topic."""
@@ -42,6 +42,17 @@ EXAMPLES: dict[Intent, tuple[str, ...]] = {
         "is it busier or quieter than normal right now?",
         "is the present level unusually high?",
         "is there congestion at the sensor at present?",
+        "how is the air quality at the station now?",
+        "how many requests does the service get?",
+    ),
+    "rank": (
+        "which stations are the highest right now?",
+        "which sensor has the worst value at present?",
+        "where is it busiest at the moment?",
+        "which places are far above their usual level?",
+        "where is it rising fastest?",
+        "rank the stations",
+        "show the top five stations",
     ),
     "events": (
         "were there any incidents near the station?",

@@ -6,19 +6,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import prompts
+from mm4st_agent.agent.backends import channels
+from mm4st_agent.agent.backends.placing import Place, Step, at_places, channel_at, result_of, say, wanted
 from mm4st_agent.agent.backends.request import Request, Task, clock_of
-from mm4st_agent.agent.backends.turns import Result, Turn
+from mm4st_agent.agent.backends.turns import Turn
 
-Step = tuple[str, dict[str, Any]]
-"""A tool call to make: name and arguments."""
-Place = dict[str, Any]
-"""A match of find_places, with a `label`."""
-
-MOST_PLACES = 4
-"""So many places are answered at once; the answer says where more were named."""
 MOST_HOURS = 24 * 28
 """The longest window that query_series reads."""
 MOST_DRAWN_HOURS = 24 * 14
+MOST_RANKED_HOURS = 24 * 7
 MOST_MINUTES = 100_000
 AS_USUAL = 15
 """A level within so many % of the usual one is called usual."""
@@ -38,7 +34,9 @@ _NOTES: dict[str, dict[Driver, str]] = {
     "rain": {"unusual": "rainfall thresholds that trigger landslides"},
     "cloud": {"unusual": _CLOUD, "rhythm": _CLOUD},
 }
-"""What the notes are asked, by the data's domain; no note is added elsewhere."""
+"""What the notes are asked, by the domain of the quantity, or of the data; no note is added elsewhere."""
+_NO_CAUSE = "notice"
+"""The kind of log entry that is about nothing that acts on a place."""
 _DOMAINS = {"weather": "rain", "rainfall": "rain", "air quality": "air", "compute": "cloud", "llm": "cloud"}
 
 
@@ -46,102 +44,16 @@ def plan(turn: Turn, request: Request) -> list[Step] | str:
     """The next tool calls, or the text that ends the turn."""
     if request.task in _PLANS:
         if request.span.problem:
-            return _say("time", turn, problem=request.span.problem, words=_quotable(turn, request))
+            return say("time", turn, problem=request.span.problem, words=_quotable(turn, request))
         return _PLANS[request.task](turn, request)
     if request.task in _SIMPLE:
         return _SIMPLE[request.task](turn, request)
-    return _say(request.task, turn)
-
-
-def _say(template: str, turn: Turn, **more: Any) -> str:
-    return prompts.load(f"say_{template}").render(session=turn.session, question=turn.question, **more)
+    return say(request.task, turn)
 
 
 def _quotable(turn: Turn, request: Request) -> str:
     """The time words, where they stand in the question as one piece."""
     return request.span.words if request.span.words in turn.question else ""
-
-
-# -- places ---------------------------------------------------------------------------------------
-
-
-def _wanted(turn: Turn, request: Request) -> list[str]:
-    """What find_places is asked for: the places named, else those of the thread, else the only one there is."""
-    if request.places:
-        return list(request.places[:MOST_PLACES])
-    return list(request.nodes[:MOST_PLACES]) or (turn.session.place_ids if len(turn.session.place_ids) == 1 else [])
-
-
-def _find(turn: Turn, query: str, request: Request) -> Place | str | None:
-    """The place that words mean, a sentence where they mean none or several, or None before find_places was asked."""
-    found = turn.result("find_places", query=query)
-    if found is None:
-        return None
-    if found.error is not None:
-        return _say("error", turn, error=found.error)
-    best, matches = found.best_places, found.reply["matches"]
-    if len(best) == 1:
-        place = best[0]
-        told = place["description"]
-        return {**place, "label": place["id"] if told == place["id"] else f"{place['id']} ({told})"}
-    if best:
-        return _say("which_place", turn, matches=best, evidence=found.evidence)
-    if request.weak:
-        return _say("which_place", turn, matches=[])
-    return _say("unknown_place", turn, query=query, matches=matches, evidence=found.evidence)
-
-
-def _at_places(
-    turn: Turn,
-    request: Request,
-    steps: Callable[[str], list[Step]],
-    write: Callable[[Place], str],
-    write_short: Callable[[Place], str],
-) -> list[Step] | str:
-    """Find the places, make the calls about each, then write: in full about one, shortly about several."""
-    queries = _wanted(turn, request)
-    if not queries:
-        return _say("which_place", turn, matches=[])
-    found = [_find(turn, query, request) for query in queries]
-    if request.weak and request.nodes and isinstance(found[0], str):
-        queries = list(request.nodes[:MOST_PLACES])
-        found = [_find(turn, query, request) for query in queries]
-    missing: list[Step] = [
-        ("find_places", {"dataset": turn.session.dataset, "query": query, "limit": 6})
-        for query, place in zip(queries, found, strict=True)
-        if place is None
-    ]
-    if missing:
-        return missing
-    places = {p["id"]: p for p in found if isinstance(p, dict)}
-    faults = [p for p in found if isinstance(p, str)]
-    calls = [call for node in places for call in steps(node) if turn.result(call[0], **call[1]) is None]
-    if calls:
-        return calls
-    texts = [write(p) if len(found) == 1 else write_short(p) for p in places.values()] + faults
-    if request.compare and len(places) > 1 and (said := _ranked(turn, request, list(places))):
-        texts.append(said)
-    if len(request.places) > MOST_PLACES:
-        texts.append(_say("too_many_places", turn))
-    if request.unread:
-        texts.append(_say("unread", turn, what=request.unread))
-    if request.span.compared:
-        texts.append(_say("not_compared", turn))
-    return "\n\n".join(dict.fromkeys(texts))
-
-
-def _ranked(turn: Turn, request: Request, nodes: list[str]) -> str | None:
-    """Which of the places has the highest and the lowest value; None where one has none."""
-    tool = "forecast" if request.task == "forecast" else "query_series"
-    results = [_result(turn, tool, node=node) for node in nodes]
-    if any(result.error for result in results) or request.task not in ("forecast", "status"):
-        return None
-    key = "mean" if request.span.start is not None else "recent"
-    values = [r.reply["total"]["median"] if tool == "forecast" else r.reply[key] for r in results]
-    if None in values or len(set(values)) < len(values):
-        return None
-    order = [node for _, node in sorted(zip(values, nodes, strict=True))]
-    return _say("ranked", turn, title=results[0].reply["channel_title"], order=order, results=results)
 
 
 def _write(template: str, turn: Turn, place: Place, request: Request, **more: Any) -> str:
@@ -162,18 +74,19 @@ def _write(template: str, turn: Turn, place: Place, request: Request, **more: An
 
 def _forecast(turn: Turn, request: Request) -> list[Step] | str:
     span, clock = request.span, clock_of(turn.session)
-    dataset, channel = turn.session.dataset, request.channel
+    dataset = turn.session.dataset
     start, end = span.ahead(clock) if span.side(clock) == "future" else (0, max(60, turn.session.step_s // 60))
     if end > MOST_MINUTES:
-        return _say("time", turn, problem="far", words=_quotable(turn, request))
+        return say("time", turn, problem="far", words=_quotable(turn, request))
     if span.is_moment:
         start = 0
     ahead = {"minutes": max(1, end - start), **({"start_in_minutes": start} if start else {})}
 
-    def steps(node: str) -> list[Step]:
+    def steps(place: Place) -> list[Step]:
+        node, channel = place["id"], channel_at(turn, request, place)
         about = {"dataset": dataset, "node": node}
         calls: list[Step] = [("forecast", {**about, "channel": channel, **ahead})]
-        if len(_wanted(turn, request)) == 1:
+        if len(wanted(turn, request)) == 1:
             query = {"query": request.question, "kind": "event", "hours": 24, "limit": 3}
             calls.append(("query_series", {**about, "channel": channel, "hours": 24}))
             calls.append(("retrieve_context", {**about, **query}))
@@ -183,9 +96,9 @@ def _forecast(turn: Turn, request: Request) -> list[Step] | str:
         return calls
 
     def write(place: Place, template: str = "forecast") -> str:
-        forecast = _result(turn, "forecast", node=place["id"])
+        forecast = result_of(turn, "forecast", node=place["id"])
         if forecast.error is not None:
-            return _say("error", turn, error=forecast.error)
+            return say("error", turn, error=forecast.error)
         return _write(
             template,
             turn,
@@ -197,15 +110,19 @@ def _forecast(turn: Turn, request: Request) -> list[Step] | str:
             notes=turn.result("retrieve_context", kind="note"),
         )
 
-    return _at_places(turn, request, steps, write, lambda place: write(place, "forecast_short"))
+    return at_places(turn, request, steps, write, lambda place: write(place, "forecast_short"))
 
 
 def _note_query(turn: Turn, node: str) -> str | None:
     driver, domain = _driver(turn, node), turn.session.domain.casefold()
     series = turn.result("query_series", node=node)
-    if driver == "unusual" and series is not None and series.reply["level"] is None:
+    if driver is None or series is None:
+        return None
+    if driver == "unusual" and series.reply["level"] is None:
         return None  # nobody knows whether it is unusual
-    return _NOTES.get(_DOMAINS.get(domain, domain), {}).get(driver) if driver else None
+    measured = next((c for c in turn.session.channels if c["name"] == series.reply["channel"]), None)
+    filed = channels.notes_of(measured) if measured else None
+    return _NOTES.get(filed or _DOMAINS.get(domain, domain), {}).get(driver)
 
 
 def _driver(turn: Turn, node: str) -> Driver | None:
@@ -213,7 +130,7 @@ def _driver(turn: Turn, node: str) -> Driver | None:
     series, events = turn.result("query_series", node=node), turn.result("retrieve_context", node=node, kind="event")
     if series is None or events is None or series.error or events.error:
         return None
-    if any(event["ongoing"] for event in events.reply["events"]):
+    if any(event["ongoing"] and event["kind"] != _NO_CAUSE for event in events.reply["events"]):
         return "incident"
     level = series.reply["level"]
     return "unusual" if level is None or abs(level - 100) > AS_USUAL else "rhythm"
@@ -235,13 +152,14 @@ def _window(turn: Turn, request: Request) -> dict[str, Any]:
 def _status(turn: Turn, request: Request) -> list[Step] | str:
     window = _window(turn, request)
     if window["hours"] > MOST_HOURS:
-        return _say("time", turn, problem="past_limit", words="")
-    channel, dataset = request.channel, turn.session.dataset
+        return say("time", turn, problem="past_limit", words="")
+    dataset = turn.session.dataset
 
-    def steps(node: str) -> list[Step]:
+    def steps(place: Place) -> list[Step]:
+        node, channel = place["id"], channel_at(turn, request, place)
         about = {"dataset": dataset, "node": node}
         calls: list[Step] = [("query_series", {**about, "channel": channel, **window})]
-        if len(_wanted(turn, request)) == 1:
+        if len(wanted(turn, request)) == 1:
             if window["hours"] <= MOST_DRAWN_HOURS:
                 drawn = {**window, "hours": max(window["hours"], 3)}
                 calls.append(("render_series", {**about, "channel": channel, **drawn, "picture": "line"}))
@@ -253,12 +171,12 @@ def _status(turn: Turn, request: Request) -> list[Step] | str:
         windowed = "until" in window or request.span.start is not None
         return _write(template, turn, place, request, moment=request.span.is_moment, windowed=windowed)
 
-    return _at_places(turn, request, steps, write, lambda place: write(place, "status_short"))
+    return at_places(turn, request, steps, write, lambda place: write(place, "status_short"))
 
 
 def _events(turn: Turn, request: Request) -> list[Step] | str:
     args = {"dataset": turn.session.dataset, "query": request.question, "kind": "event", **_window(turn, request)}
-    if not _wanted(turn, request):
+    if not wanted(turn, request):
         events = turn.result("retrieve_context", kind="event")
         if events is None:
             return [("retrieve_context", {**args, "limit": 8})]
@@ -267,26 +185,64 @@ def _events(turn: Turn, request: Request) -> list[Step] | str:
     def write(place: Place) -> str:
         return _write("events", turn, place, request)
 
-    return _at_places(
-        turn, request, lambda node: [("retrieve_context", {**args, "node": node, "limit": 8})], write, write
+    return at_places(
+        turn, request, lambda place: [("retrieve_context", {**args, "node": place["id"], "limit": 8})], write, write
     )
 
 
 def _heatmap(turn: Turn, request: Request) -> list[Step] | str:
     window = _window(turn, request)
     if window["hours"] > MOST_DRAWN_HOURS:
-        return _say("time", turn, problem="drawing_limit", words="")
-    args = {"dataset": turn.session.dataset, "channel": request.channel, **window, "picture": "heatmap"}
+        return say("time", turn, problem="drawing_limit", words="")
+    about = {"dataset": turn.session.dataset, "picture": "heatmap"}
+    args = {**about, "channel": _named_or_of_kind(turn, request), **window}
 
     def write(place: Place | None) -> str:
-        drawn = _result(turn, "render_series", picture="heatmap")
+        drawn = result_of(turn, "render_series", picture="heatmap")
         if drawn.error is not None:
-            return _say("error", turn, error=drawn.error)
+            return say("error", turn, error=drawn.error)
         return prompts.load("answer_heatmap").render(session=turn.session, drawn=drawn, place=place)
 
     if not request.places:
         return [("render_series", args)] if turn.result("render_series", picture="heatmap") is None else write(None)
-    return _at_places(turn, request, lambda node: [("render_series", {**args, "node": node})], write, write)
+
+    def steps(place: Place) -> list[Step]:
+        return [("render_series", {**args, "channel": channel_at(turn, request, place), "node": place["id"]})]
+
+    return at_places(turn, request, steps, write, write)
+
+
+def _named_or_of_kind(turn: Turn, request: Request) -> str | None:
+    """The channel of a question about all places: the one named, else the first of the kind of place named."""
+    measured = turn.session.measured
+    if request.channel is None or (request.kind and not turn.session.measures(request.channel, request.kind)):
+        return next((name for name, places in measured.items() if request.kind in places.kinds), request.channel)
+    return request.channel
+
+
+def _rank(turn: Turn, request: Request) -> list[Step] | str:
+    window, asked = _window(turn, request), request.ranking
+    assert asked is not None, "a ranking was read"
+    if window["hours"] > MOST_RANKED_HOURS:
+        return say("time", turn, problem="ranking_limit", words="")
+    name = _named_or_of_kind(turn, request)
+    channel = next((c for c in turn.session.channels if c["name"] == name), turn.session.channels[0])
+    args: dict[str, Any] = {
+        "dataset": turn.session.dataset,
+        "channel": name,
+        "by": asked.by,
+        "order": asked.first(channels.low_is_bad(channel)),
+        **({"limit": asked.limit} if asked.limit else {}),
+        **({"until": window["until"]} if "until" in window else {}),
+        **({"minutes": round(60 * window["hours"])} if request.span.start is not None else {}),
+    }
+    found = turn.result("rank_places", **args)
+    if found is None:
+        return [("rank_places", args)]
+    if found.error is not None:
+        return say("error", turn, error=found.error)
+    text = prompts.load("answer_rank").render(session=turn.session, found=found)
+    return "\n\n".join([text, *([say("unread", turn, what=request.unread)] if request.unread else [])])
 
 
 # -- other tasks ----------------------------------------------------------------------------------
@@ -295,14 +251,15 @@ def _heatmap(turn: Turn, request: Request) -> list[Step] | str:
 def _places(turn: Turn, request: Request) -> list[Step] | str:
     from mm4st_agent.agent.backends.slots import content_words
 
-    words = " ".join(request.places) or content_words(request.question)
+    words = " ".join(request.places) or content_words(request.question) or request.kind
     if not words:
         return _dataset(turn, request)
     found = turn.result("find_places")
     if found is None:
-        return [("find_places", {"dataset": turn.session.dataset, "query": words, "limit": 20})]
+        of_kind = {"kind": request.kind} if request.kind and not request.identified else {}
+        return [("find_places", {"dataset": turn.session.dataset, "query": words, "limit": 20, **of_kind})]
     if found.error is not None:
-        return _say("error", turn, error=found.error)
+        return say("error", turn, error=found.error)
     return prompts.load("answer_places").render(session=turn.session, query=words, found=found)
 
 
@@ -311,7 +268,7 @@ def _dataset(turn: Turn, request: Request) -> list[Step] | str:
     if described is None:
         return [("describe_dataset", {"dataset": turn.session.dataset})]
     if described.error is not None:
-        return _say("error", turn, error=described.error)
+        return say("error", turn, error=described.error)
     return prompts.load("answer_dataset").render(session=turn.session, described=described)
 
 
@@ -321,21 +278,21 @@ def _concept(turn: Turn, request: Request) -> list[Step] | str:
         query = {"query": request.question, "kind": "note", "limit": 2}
         return [("retrieve_context", {"dataset": turn.session.dataset, **query})]
     if found.error is not None:
-        return _say("error", turn, error=found.error)
+        return say("error", turn, error=found.error)
     return prompts.load("answer_concept").render(session=turn.session, found=found)
 
 
-def _result(turn: Turn, tool: str, **args: Any) -> Result:
-    result = turn.result(tool, **args)
-    assert result is not None, "written only after the call was made"
-    return result
-
-
 Plan = Callable[[Turn, Request], list[Step] | str]
-_PLANS: dict[Task, Plan] = {"forecast": _forecast, "status": _status, "events": _events, "heatmap": _heatmap}
+_PLANS: dict[Task, Plan] = {
+    "forecast": _forecast,
+    "status": _status,
+    "rank": _rank,
+    "events": _events,
+    "heatmap": _heatmap,
+}
 _SIMPLE: dict[Task, Plan] = {
     "places": _places,
     "dataset": _dataset,
     "concept": _concept,
-    "unmeasured": lambda turn, request: _say("unmeasured", turn, quantity=request.unmeasured),
+    "unmeasured": lambda turn, request: say("unmeasured", turn, quantity=request.unmeasured),
 }

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from mm4st_agent.agent.backends import slots
+from mm4st_agent.agent.backends import channels, slots
 from mm4st_agent.agent.backends.dates import Tense
 from mm4st_agent.agent.backends.intents import Intent, IntentMatcher
+from mm4st_agent.agent.backends.rankings import Ranking, ranking, turned, without_pace
 from mm4st_agent.agent.backends.times import Span, tense_of, time_span
 from mm4st_agent.agent.backends.turns import Exchange, Turn
 from mm4st_agent.agent.chat import Session
@@ -18,6 +20,8 @@ from mm4st_agent.agent.chat import Session
 Task = Intent | Literal["heatmap", "clock", "thanks", "identity", "all_places", "foresee", "unmeasured"]
 AT_PLACES = frozenset({"forecast", "status", "events"})
 """Tasks about certain places."""
+CONTINUED = frozenset({*AT_PLACES, "heatmap", "rank"})
+"""Tasks that a question such as "and tomorrow?" goes on with."""
 REMEMBERED = 8
 """So many earlier questions of a thread are read."""
 
@@ -38,7 +42,6 @@ _CLOCK = re.compile(
 )
 _INJECTION = re.compile(r"\b(?:ignore|forget|disregard)\b.{0,30}\b(?:instructions|prompt|rules)\b", re.IGNORECASE)
 _HEATMAP = re.compile(r"\bheat ?-?maps?\b", re.IGNORECASE)
-_BEST = r"(?:busiest|quietest|fastest|slowest|most|least|highest|lowest|worst|best|largest|smallest|jammed|congested)"
 _ALL = re.compile(
     r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:stations?|sensors?|places?|nodes?)\b|\beverywhere\b", re.IGNORECASE
 )
@@ -96,7 +99,11 @@ class Request:
         places: Words or ids that find_places gets; empty when none is named.
         weak: The words of `places` are a guess; where nothing fits, they name no place.
         nodes: The places that the thread spoke of last; they stand in where none is named.
-        asks: The task needs a place that the exchange did not find: an answer to "which?" may follow.
+        identified: Those of `places` that are ids or quoted; what they name is meant, whatever it measures.
+        kind: The kind of place that is named, such as 'air station'.
+        channel: The quantity; None is the first that the place measures.
+        sure: The question names this quantity; else it was only hinted at, or comes from an earlier question.
+        ranking: How all places are ranked.
         unmeasured: A quantity that is named and that the data do not have.
         accuracy: How good the forecast is, is the point.
         compare: Several places are to be compared.
@@ -109,7 +116,11 @@ class Request:
     places: tuple[str, ...] = ()
     weak: bool = False
     nodes: tuple[str, ...] = ()
+    identified: frozenset[str] = frozenset()
+    kind: str | None = None
     channel: str | None = None
+    sure: bool = False
+    ranking: Ranking | None = None
     unmeasured: str | None = None
     accuracy: bool = False
     compare: bool = False
@@ -122,7 +133,7 @@ def understand(turn: Turn, intents: IntentMatcher) -> Request:
     for exchange in turn.earlier[-REMEMBERED:]:
         request = _read(exchange.question, turn.session, intents, before, None)
         nodes = exchange.nodes or (before.nodes if before else ())
-        before = replace(request if request.task in (*AT_PLACES, "heatmap") else before or request, nodes=nodes)
+        before = replace(request if request.task in CONTINUED else before or request, nodes=nodes)
     last = turn.earlier[-1] if turn.earlier else None
     return _read(turn.question, turn.session, intents, before, last)
 
@@ -137,22 +148,29 @@ def _read(
 ) -> Request:
     clock = clock_of(session)
     span = time_span(question, clock)
-    masked = question
-    for start, end in span.at:
-        masked = masked[:start] + ";" * (end - start) + masked[end:]
+    masked = _blank(question, span.at)
     if span.compared:
         masked = masked.replace(span.compared, ";" * len(span.compared))
-    for word in re.finditer(r"\bPM\s?2\.5\b|\bPM10\b|\bCO2\b|\bNO2\b", masked):
-        masked = masked[: word.start()] + ";" * len(word[0]) + masked[word.end() :]
+    masked = _blank(masked, channels.spans(masked, session.channels, with_digits=True))
     found = slots.places(question, session.place_word, known=session.place_ids, masked=masked)
     named = tuple(dict.fromkeys(place.text for place in found))
-    channel = slots.channel(question, session.channels)
+    ranked = ranking(question, session.place_word)
+    quantity = channels.named(without_pace(question) if ranked else question, session.channels)
+    bare = _blank(masked, channels.spans(masked, session.channels))
     if before is not None:
         answered = last is not None and not last.nodes and before.task in AT_PLACES
         if answered and last is not None and not _QUESTION.search(question) and span.start is None:
-            return replace(before, places=(_chosen(question, named, last),), weak=False)
-        follow = _follows(masked, found, session, bool(named) or span.start is not None or span.now)
-        if before.task in (*AT_PLACES, "heatmap") and (_WHY.fullmatch(question) or follow):
+            chosen = _chosen(question, named, last)
+            return replace(before, places=(chosen,), identified=frozenset({chosen}), weak=False)
+        says_something = bool(named) or span.start is not None or span.now or quantity.sure
+        if before.ranking is not None and before.task == "rank" and (other := turned(question, before.ranking)):
+            return replace(before, ranking=other)
+        follow = _follows(bare, found, session, says_something)
+        if before.task in CONTINUED and (_WHY.fullmatch(question) or follow):
+            why = _WHY.fullmatch(question) is not None
+            if before.task == "rank" and (named or (why and before.nodes)):
+                top = before.nodes[:1]
+                before = replace(before, task="status", places=top, identified=frozenset(top), compare=False)
             task = before.task
             new_span = span if span.start is not None or span.now or span.problem else before.span
             if task in ("forecast", "status"):
@@ -162,8 +180,10 @@ def _read(
                 task=task,
                 span=new_span,
                 places=named or before.nodes or before.places,
+                identified=_identified(found) if named else frozenset(before.nodes),
                 weak=False,
-                channel=channel or before.channel,
+                channel=quantity.channel or before.channel,
+                sure=quantity.sure or (not named and before.sure),
                 question=before.question,
             )
     request = Request(
@@ -171,16 +191,27 @@ def _read(
         task="status",
         span=span,
         places=named,
+        identified=_identified(found),
+        kind=slots.kind(question, session.kinds),
         nodes=before.nodes if before else (),
-        channel=channel,
-        unmeasured=slots.unmeasured(question, session.channels, session.domain),
-        unread=_unread(question, span, channel, session),
+        channel=quantity.channel,
+        sure=quantity.sure,
+        ranking=None if found else ranked,
+        unmeasured=channels.unmeasured(question, session.channels, session.domain),
+        unread=_unread(question, span, quantity.channel, session),
         accuracy=bool(_ACCURACY.search(question))
         and not re.search(r"\b(?:data|readings?|sensors?)\b", question.lower()),
         compare=bool(_COMPARE.search(question)) or len(named) > 1,
     )
-    if request.compare and len(named) == 1 and request.nodes and named[0] not in request.nodes and not span.compared:
-        request = replace(request, places=(request.nodes[-1], *named)) if _COMPARE.search(question) else request
+    if (
+        _COMPARE.search(question)
+        and len(named) == 1
+        and request.nodes
+        and named[0] not in request.nodes
+        and not span.compared
+    ):
+        first = request.nodes[-1]
+        request = replace(request, places=(first, *named), identified=request.identified | {first})
     plain = question
     for place in reversed(found):
         plain = plain[: place.at[0]] + f"the {session.place_word}" + plain[place.at[1] :]
@@ -192,17 +223,28 @@ def _read(
         return request
     if re.search(r"\banywhere\b|\ball\b", question.lower()) and request.task == "events":
         return replace(request, nodes=())
-    guess = slots.content_words(masked)
+    guess = slots.content_words(bare)
     if guess and request.task in ("forecast", "status"):
         return replace(request, places=(guess,), weak=True)
     return request
+
+
+def _identified(found: list[slots.PlaceWords]) -> frozenset[str]:
+    return frozenset(place.text for place in found if place.kind == "id")
+
+
+def _blank(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The text with what stands there as ';', so that it names no place."""
+    for start, end in spans:
+        text = text[:start] + ";" * (end - start) + text[end:]
+    return text
 
 
 def _unread(question: str, span: Span, channel: str | None, session: Session) -> Literal["times", "quantities"] | None:
     if span.more:
         return "times"
     others = [c for c in session.channels if c["name"] != channel]
-    return "quantities" if channel and slots.channel(question, others, hints=False) else None
+    return "quantities" if channel and channels.named(question, others, general=False).channel else None
 
 
 def _task(request: Request, found: list[slots.PlaceWords], similar: Intent, clock: datetime) -> Task:
@@ -212,24 +254,20 @@ def _task(request: Request, found: list[slots.PlaceWords], similar: Intent, cloc
     for pattern, sure in _SURE_TASKS.items():
         if pattern.search(question):
             return sure
-    if (
-        not found
-        and re.search(
-            rf"\b(?:which|what|where)\b.{{0,40}}\b{_BEST}\b|\b{_BEST}\b.{{0,20}}\b(?:place|station|sensor|road)\b",
-            question,
-            re.IGNORECASE,
-        )
-        and (re.search(r"\b(?:which|where|place|station|sensor|road)\b", question, re.IGNORECASE))
-        and similar != "concept"
-    ):
-        return "all_places"
+    if request.ranking is not None and similar != "concept":
+        if request.unmeasured:
+            return "unmeasured"
+        ahead = (span.side(clock) or ("future" if tense == "future" and not span.now else "past")) == "future"
+        return "all_places" if ahead else "rank"
     if request.accuracy and similar not in ("dataset", "concept"):
         return "forecast"
     if not found and _LISTING.fullmatch(question):
         return "dataset"
+    if not found and request.kind and _LISTING.fullmatch(slots.without_kind(question, request.kind, "stations")):
+        return "places"
     by_id = any(place.kind == "id" for place in found)
     data_words = bool(request.channel or request.unmeasured or _LEVEL.search(question))
-    task: Task = similar
+    task: Task = "status" if similar == "rank" else similar
     if similar in ("places", "dataset", "concept", "chat", "off_topic") and found and not _LOCATE.search(question):
         about = by_id or (data_words and similar != "concept") or bool(_ABOUT.search(question))
         if about or (similar in ("places", "dataset", "chat") and (span.start is not None or span.now)):

@@ -1,100 +1,12 @@
-"""Places and quantities in a question, as the embedded chat model reads them. Times are in `times`."""
+"""Places in a question, as the embedded chat model reads them. Times are in `times`, quantities in `channels`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
-
-_NAMED_QUANTITIES: dict[str, tuple[str, ...]] = {
-    "speed": ("speed", "speeds", "fast", "faster", "fastest", "slow", "slower", "slowest", "velocity", "mph", "km/h"),
-    "flow": ("flow", "flows", "volume", "volumes", "vehicles", "vehicle", "cars"),
-    "occupancy": ("occupancy", "occupied"),
-    "weather": ("weather", "rain", "raining", "rainy", "rainfall", "temperature", "wind", "windy", "snow", "humidity",
-                "fog", "sunny", "sunshine"),
-    "price": ("price", "prices", "cost", "costs", "fare", "fares", "toll", "tolls"),
-    "capacity": ("capacity",),
-    "travel time": ("travel time", "travel times", "journey time", "delay", "delays", "how long does it take", "eta"),
-    "density": ("density",),
-    "lorries": ("truck", "trucks", "lorry", "lorries", "buses", "bicycles", "pedestrians"),
-    "emissions": ("emissions", "co2", "noise"),
-    "particulate matter": ("pm2.5", "pm25", "pm10"),
-    "other pollutants": ("no2", "ozone", "o3", "so2"),
-    "air quality index": ("aqi", "air quality index"),
-    "requests": ("requests", "tokens", "cpu", "latency", "replicas", "memory"),
-}  # fmt: skip
-"""Words that name one quantity; a data set that does not measure it cannot answer."""
-_FIELDS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("traffic", ("traffic", "jam", "jams", "jammed", "congestion", "congested"), ("speed", "flow", "occupancy")),
-    ("air", ("air quality", "pollution", "smog"), ("particulate matter", "other pollutants", "air quality index")),
-)
-"""A domain, words that name its quantities in general, and these quantities."""
-_HINTS = {
-    "flow": ("busy", "busier", "busiest", "quiet", "quieter", "carry", "many"),
-    "speed": ("jam", "jams", "jammed", "congested", "congestion"),
-}
-"""Words that only hint at a quantity; where it is not measured, the data set's main one is meant."""
-_GENERAL = frozenset({"traffic", "level", "mean", "average", "of", "the", "air"})
-"""Words of a channel's title that do not tell it from the others."""
-
-
-def channel(question: str, channels: Sequence[dict[str, str]], *, hints: bool = True) -> str | None:
-    """The channel that a question names, by its name or title, else by a synonym; None leaves the main one.
-
-    Args:
-        question: The person's words.
-        channels: `{name, title, unit}` of each.
-        hints: Whether words that only hint at a channel count too.
-    """
-    text = question.casefold()
-    titles = {c["name"]: _own_words(c) for c in channels}
-    synonyms = {c["name"]: _NAMED_QUANTITIES.get(c["name"].casefold(), ()) for c in channels}
-    hinted = {c["name"]: _HINTS.get(c["name"].casefold(), ()) for c in channels}
-    for vocabulary in (titles, synonyms, hinted if hints else {}):
-        for name, known in vocabulary.items():
-            if _first(text, known):
-                return name
-    return None
-
-
-def unmeasured(question: str, channels: Sequence[dict[str, str]], domain: str = "general") -> str | None:
-    """The word for a quantity that a question names and the data do not measure, or None.
-
-    Args:
-        question: The person's words.
-        channels: `{name, title, unit}` of each.
-        domain: Of the data; general words such as 'traffic' or 'air quality' name all of one domain.
-    """
-    text = question.casefold()
-    words_of_channels = {_bare(word) for c in channels for word in _own_words(c) | {c["name"].casefold()}}
-    for field, words, members in _FIELDS:
-        if domain != field and not {_bare(m) for name in members for m in _NAMED_QUANTITIES[name]} & words_of_channels:
-            word = _first(text, words)
-            if word is not None:
-                return word
-    for name, words in _NAMED_QUANTITIES.items():
-        measured = any(
-            name == c["name"].casefold() or {_bare(w) for w in words} & {_bare(w) for w in _own_words(c)}
-            for c in channels
-        )
-        word = None if measured else _first(text, words)
-        if word is not None:
-            return word
-    return None
-
-
-def _own_words(channel: dict[str, str]) -> set[str]:
-    return {channel["name"].casefold(), *channel["title"].casefold().split()} - _GENERAL
-
-
-def _bare(word: str) -> str:
-    return re.sub(r"[\W_]", "", word)
-
-
-def _first(text: str, words: Iterable[str]) -> str | None:
-    return next((w for w in words if re.search(rf"(?<![\w./]){re.escape(w)}(?![\w/]|\.\d)", text)), None)
 
 
 @dataclass(frozen=True)
@@ -124,7 +36,7 @@ _BARE_ID = re.compile(
     r"(?<![\w.:,/-])(?:[A-Za-z]{1,4}[-_]?\d{2,}|\d{4,}|[A-Z]{1,3}\d)(?![\w:]|[.,]\d|-\d)"
     r"(?!\s*(?:vehicles|cars|km|mph|min|hours|days|%))"
 )
-_BEHIND = re.compile(r"\b(?:at|near|around|on|by|for|of|along)\s+(?:the\s+)?", re.IGNORECASE)
+_BEHIND = re.compile(r"\b(?:(?:at|near|around|on|by|for|of|along)\s+(?:the\s+)?|in\s+the\s+)", re.IGNORECASE)
 _CAPITALISED = re.compile(
     r"\b[A-Z][\w'’-]*(?:\s+(?:[A-Z][\w'’-]*|of|the)\b)*(?:\s+(?:north|south|east|west)(?:bound)?\b)?"
 )
@@ -153,7 +65,7 @@ _STOP = (
     " lower different difference between compared comparison right exactly roughly about want need know think see"
     " freeway freeways road roads street streets city cities county kinds kind type types map overview"
     " work working works happens expects predicted forecasting forecasts outlook prediction predictions interested"
-    " cause causes caused reason reasons because due"
+    " cause causes caused reason reasons because due network area region whole country rank ranking top"
 )
 
 
@@ -254,3 +166,21 @@ def _phrase_from(text: str, start: int, least_end: int) -> str | None:
     while words and words[-1].casefold() in _stop_words():
         words.pop()
     return " ".join(words) or None
+
+
+def kind(question: str, kinds: Sequence[str]) -> str | None:
+    """The kind of place that a question names, such as 'air station' in 'the air stations in the old town'."""
+    return next((name for name in kinds if _of_kind(name).search(question)), None)
+
+
+def without_kind(question: str, name: str, word: str) -> str:
+    """The question with the plain `word` for a place in place of the kind `name`."""
+    return _of_kind(name).sub(word, question)
+
+
+@cache
+def _of_kind(name: str) -> re.Pattern[str]:
+    words = name.casefold().split()
+    nouns = f"(?:{re.escape(words[-1])}|station|sensor|site|monitor)" if len(words) > 1 else re.escape(words[0])
+    before = "".join(rf"{re.escape(word)}\s+" for word in words[:-1])
+    return re.compile(rf"\b{before}(?:quality\s+)?{nouns}s?\b", re.IGNORECASE)

@@ -61,10 +61,11 @@ class Exchange:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The places that it came to speak of: those that tools were asked about, else the ones clearly found."""
+        """The places that it came to speak of: those asked about, else clearly found, else first of a ranking."""
         asked = [result.args["node"] for result in self.results if result.args.get("node")]
         found = [r.best_places[0]["id"] for r in self.results if r.tool == "find_places" and len(r.best_places) == 1]
-        return tuple(dict.fromkeys(asked or found))
+        ranked = [r.reply["ranking"][0]["id"] for r in self.results if r.reply.get("ranking")]
+        return tuple(dict.fromkeys(asked or found or ranked))
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ class ImportOptions(BaseModel):
     """Edge list, or an adjacency matrix (CSV, npy, npz)."""
     events: Path | None = None
     """CSV or JSONL."""
+    events_time_format: str | None = None
+    """strftime pattern of the events' times; None reads ISO 8601, or the one usual order that fits every row."""
     trajectories: Path | None = None
     """Object, time, lat, lon."""
     static: Mapping[str, Path] = Field(default_factory=dict)

@@ -155,6 +155,7 @@ def test_what_cannot_be_answered_is_said(runtime: Runtime, question: str, said: 
         ("List the places", "describe_dataset"),
         ("Which roads?", "describe_dataset"),
         ("Which stations are at the Harbour Bridge?", "find_places"),
+        ("Which place is the busiest right now?", "rank_places"),
     ],
 )
 def test_questions_get_the_tool_that_answers_them(runtime: Runtime, question: str, tool: str) -> None:
@@ -170,8 +171,8 @@ def test_questions_get_the_tool_that_answers_them(runtime: Runtime, question: st
         ("What is the capacity of station D22?", 'has no "capacity"'),
         ("what will the weather be tomorrow?", 'has no "weather"'),
         ("Will it rain?", 'has no "rain"'),
-        ("Which place is the busiest right now?", "cannot compare or add up all places"),
-        ("Average flow of all stations", "cannot compare or add up all places"),
+        ("Which place will be the busiest tomorrow?", "cannot rank forecasts of all places"),
+        ("Average flow of all stations", "or add all places up"),
         ("What time is it?", "stands at 07:40"),
         ("What is the capital of France?", "outside of what I know"),
         ("What's your name", "embedded chat model"),

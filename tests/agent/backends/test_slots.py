@@ -1,4 +1,4 @@
-"""Places and quantities as people write them."""
+"""Places as people write them."""
 
 from __future__ import annotations
 
@@ -59,46 +59,24 @@ def test_a_known_id_is_found_in_any_words() -> None:
     assert [p.text for p in slots.places("how is const doing", "sensor", known=["const"])] == ["const"]
 
 
-CHANNELS = [
-    {"name": "flow", "title": "traffic flow", "unit": "vehicles/5 min"},
-    {"name": "speed", "title": "mean speed", "unit": "mph"},
-]
+KINDS = ["road station", "air station", "service"]
 
 
 @pytest.mark.parametrize(
-    ("question", "channel"),
+    ("question", "kind"),
     [
-        ("How much traffic will it carry?", "flow"),
-        ("How much traffic?", None),
-        ("How fast will traffic be?", "speed"),
-        ("the speed of traffic", "speed"),
-        ("What is expected?", None),
+        ("the air stations in the old town", "air station"),
+        ("Which air quality sensors are there?", "air station"),
+        ("list the road stations", "road station"),
+        ("how is the service doing", "service"),
+        ("How is station D05?", None),
+        ("the air in the old town", None),
     ],
 )
-def test_channels(question: str, channel: str | None) -> None:
-    assert slots.channel(question, CHANNELS) == channel
+def test_kinds(question: str, kind: str | None) -> None:
+    assert slots.kind(question, KINDS) == kind
 
 
-@pytest.mark.parametrize(
-    ("question", "word"),
-    [
-        ("What is the capacity of station D22?", "capacity"),
-        ("How is the weather?", "weather"),
-        ("What is the occupancy?", "occupancy"),
-        ("How many cars will pass?", None),
-        ("How fast is it?", None),
-        ("How busy is it?", None),
-    ],
-)
-def test_what_is_not_measured(question: str, word: str | None) -> None:
-    assert slots.unmeasured(question, CHANNELS) == word
-
-
-def test_a_title_that_names_the_quantity_measures_it() -> None:
-    channels = [{"name": "value", "title": "PM2.5", "unit": "ug/m3"}]
-
-    assert slots.unmeasured("How much PM2.5 is there?", channels) is None
-    assert slots.unmeasured("How much flow is there?", channels) == "flow"
-    assert slots.unmeasured("Is the air quality bad?", channels) is None
-    assert slots.unmeasured("How is the traffic?", channels) == "traffic"
-    assert slots.unmeasured("How is the traffic?", channels, "traffic") is None
+def test_a_part_of_town_is_a_place() -> None:
+    assert [p.text for p in slots.places("how is it in the old town", "station")] == ["old town"]
+    assert not slots.places("what happens in the network", "station")

@@ -1,0 +1,240 @@
+"""Quantities in a question: which channel of the data its words name, and which they do not measure.
+
+A channel is known by its name, its title, the words of its title that no other channel has, and what its unit counts;
+then by the synonyms below, where the channel is that quantity. So a data set brings its own words along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+Channel = Mapping[str, str]
+"""`{name, title, unit}` of one."""
+
+_QUANTITIES: dict[str, tuple[str, ...]] = {
+    "speed": ("speed", "speeds", "fast", "faster", "fastest", "slow", "slower", "slowest", "velocity", "mph", "km/h"),
+    "flow": ("flow", "flows", "volume", "volumes", "vehicles", "vehicle", "cars"),
+    "occupancy": ("occupancy", "occupied"),
+    "rain": ("rain", "raining", "rainy", "rainfall", "precipitation"),
+    "temperature": ("temperature", "temperatures"),
+    "wind": ("wind", "windy"),
+    "humidity": ("humidity",),
+    "snow": ("snow",),
+    "fog": ("fog",),
+    "sunshine": ("sunny", "sunshine"),
+    "price": ("price", "prices", "cost", "costs", "fare", "fares", "toll", "tolls"),
+    "capacity": ("capacity",),
+    "travel time": ("travel time", "travel times", "journey time", "delay", "delays", "how long does it take", "eta"),
+    "density": ("density",),
+    "lorries": ("truck", "trucks", "lorry", "lorries", "buses", "bicycles", "pedestrians"),
+    "emissions": ("emissions", "co2"),
+    "noise": ("noise",),
+    "pm25": ("pm2.5", "pm25", "pm 2.5", "fine particles", "fine particulate matter", "fine dust"),
+    "pm10": ("pm10", "pm 10", "coarse particles"),
+    "no2": ("no2", "nitrogen dioxide"),
+    "ozone": ("ozone", "o3"),
+    "so2": ("so2", "sulphur dioxide", "sulfur dioxide"),
+    "co": ("carbon monoxide",),
+    "aqi": ("aqi", "air quality index"),
+    "requests": ("requests", "request rate"),
+    "tokens": ("tokens",),
+    "cpu": ("cpu", "processor"),
+    "latency": ("latency", "response time"),
+    "replicas": ("replicas",),
+    "memory": ("memory",),
+}
+"""Words that name one quantity; a data set that does not measure it cannot answer."""
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A domain: words that name its quantities in general, these quantities, and what its notes are filed under."""
+
+    domain: str
+    words: tuple[str, ...]
+    members: tuple[str, ...]
+    notes: str
+
+
+_AIR_WORDS = (
+    "air quality", "air pollution", "pollution", "pollutants", "polluted", "smog", "the air", "worst air", "best air",
+    "bad air", "clean air", "cleanest air", "dirtiest air",
+)  # fmt: skip
+_FIELDS = (
+    _Field(
+        "traffic",
+        ("traffic", "jam", "jams", "jammed", "congestion", "congested"),
+        ("speed", "flow", "occupancy"),
+        "traffic",
+    ),
+    _Field("particles", ("particulate matter", "particulates", "particles", "dust"), ("pm25", "pm10"), "air"),
+    _Field("air", _AIR_WORDS, ("pm25", "pm10", "no2", "ozone", "so2", "co", "aqi"), "air"),
+    _Field("weather", ("weather",), ("rain", "temperature", "wind", "humidity", "snow", "fog", "sunshine"), "rain"),
+    _Field("cloud", (), ("requests", "tokens", "cpu", "latency", "replicas", "memory"), "cloud"),
+)
+_HINTS = {
+    "flow": ("busy", "busier", "busiest", "quiet", "quieter", "quietest", "carry", "many"),
+    "speed": ("jam", "jams", "jammed", "congested", "congestion"),
+    "requests": ("load",),
+}
+"""Words that only hint at a quantity; where it is not measured, the data set's main one is meant."""
+_GENERAL = frozenset(
+    {
+        "a", "air", "all", "an", "and", "at", "average", "by", "city", "concentration", "count", "daily", "data",
+        "fine", "for", "from", "hourly", "in", "information", "level", "levels", "matter", "mean", "measured", "number",
+        "of", "on", "per", "quality", "rate", "service", "services", "the", "time", "to", "total", "traffic", "travel",
+        "value", "values", "with",
+    }
+)  # fmt: skip
+"""Words of a channel's title that do not tell it from the others."""
+_LOW_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+LOW_IS_BAD = frozenset({"speed", "sunshine"})
+"""Quantities of which the lowest value is the worst."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """The channel that a question names.
+
+    Attributes:
+        channel: None leaves the main one.
+        sure: Its words name this quantity; else they only hint at it.
+    """
+
+    channel: str | None
+    sure: bool
+
+
+def named(question: str, channels: Sequence[Channel], *, general: bool = True) -> Named:
+    """The channel that a question names first, by its own words, else by a synonym, else in general.
+
+    Args:
+        question: The person's words.
+        channels: Of the data, the main one first.
+        general: Whether words of a whole domain, such as 'traffic', and hints, such as 'busy', count too.
+    """
+    text = _plain(question)
+    own = _own_phrases(channels)
+    for vocabulary in (own, {c["name"]: _synonyms(c) for c in channels}):
+        found = [(at, name) for name, phrases in vocabulary.items() if (at := _where(text, phrases)) is not None]
+        if found:
+            return Named(min(found)[1], True)
+    if not general:
+        return Named(None, False)
+    in_general = list(_in_general(text, channels))
+    hinted = [c["name"] for c in channels if any(_first(text, _HINTS.get(group, ())) for group in _groups(c))]
+    if not in_general:
+        return Named(hinted[0] if hinted else None, False)
+    return Named(next((name for name in hinted if name in in_general), in_general[0]), True)
+
+
+def unmeasured(question: str, channels: Sequence[Channel], domain: str = "general") -> str | None:
+    """The word for a quantity that a question names and the data do not measure, or None.
+
+    Args:
+        question: The person's words.
+        channels: Of the data.
+        domain: Of the data; general words such as 'traffic' or 'air quality' name all of one domain.
+    """
+    text = _plain(question)
+    groups = {group for channel in channels for group in _groups(channel)}
+    for field in _FIELDS:
+        if domain != field.domain and groups.isdisjoint(field.members) and (word := _first(text, field.words)):
+            return word.removeprefix("the ")
+    for phrases in _own_phrases(channels).values():
+        for start, end in _spans(text, phrases):
+            text = text[:start] + " " * (end - start) + text[end:]
+    return next((word for g, words in _QUANTITIES.items() if g not in groups and (word := _first(text, words))), None)
+
+
+def spans(question: str, channels: Sequence[Channel], *, with_digits: bool = False) -> list[tuple[int, int]]:
+    """Where quantities are named, in any way; only those whose words have digits, so that they look like ids."""
+    words = {phrase for phrases in _own_phrases(channels).values() for phrase in phrases}
+    words |= {word for known in _QUANTITIES.values() for word in known}
+    if not with_digits:
+        words |= {word for field in _FIELDS for word in field.words}
+    return list(_spans(_plain(question), [w for w in words if not with_digits or re.search(r"\d", w)]))
+
+
+def notes_of(channel: Channel) -> str | None:
+    """What notes about this channel are filed under: 'traffic', 'air', 'rain', 'cloud', or None."""
+    groups = _groups(channel)
+    return next((field.notes for field in _FIELDS if not groups.isdisjoint(field.members)), None)
+
+
+def low_is_bad(channel: Channel) -> bool:
+    """Whether the lowest value is the worst, as of speed."""
+    return not LOW_IS_BAD.isdisjoint(_groups(channel))
+
+
+def _own_phrases(channels: Sequence[Channel]) -> dict[str, set[str]]:
+    """By channel: its name, its title, the parts and telling words of it, and what its unit counts."""
+    single: dict[str, set[str]] = {c["name"]: _telling(c) for c in channels}
+    return {
+        c["name"]: {c["name"].casefold(), *_title_phrases(c)}
+        | {word for word in single[c["name"]] if sum(word in words for words in single.values()) == 1}
+        for c in channels
+    }
+
+
+def _title_phrases(channel: Channel) -> set[str]:
+    """The title, and its parts in and before brackets; not a single word that is general."""
+    title = _plain(channel["title"])
+    parts = {title, *re.split(r"\s*[()\[\],;:]\s*", title)}
+    return {part for part in parts if part and part not in _GENERAL}
+
+
+def _telling(channel: Channel) -> set[str]:
+    """Words of the title that are not general, its unit, and the word of what that counts, such as 'vehicles'."""
+    unit = _plain(channel.get("unit", ""))
+    counted = unit.split("/")[0].strip()
+    units = {u for u in (unit, counted if counted.isalpha() and len(counted) > 3 else "") if len(u) > 2}
+    words = {word for word in re.split(r"[\s()\[\],;:/]+", _plain(channel["title"])) if len(word) > 1}
+    return (words | units) - _GENERAL
+
+
+def _groups(channel: Channel) -> set[str]:
+    """The quantities that a channel is: by its name and whole title, else by the words of its title."""
+    for words in ({channel["name"], *_title_phrases(channel)}, _telling(channel)):
+        bare = {_bare(word) for word in words}
+        found = {g for g, known in _QUANTITIES.items() if not bare.isdisjoint({_bare(g), *map(_bare, known)})}
+        if found:
+            return found
+    return set()
+
+
+def _synonyms(channel: Channel) -> set[str]:
+    return {word for group in _groups(channel) for word in _QUANTITIES[group]}
+
+
+def _in_general(text: str, channels: Sequence[Channel]) -> Iterator[str]:
+    """The first channel of each domain that is named in general."""
+    for field in _FIELDS:
+        if _first(text, field.words):
+            yield from (c["name"] for c in channels if not _groups(c).isdisjoint(field.members))
+
+
+def _plain(text: str) -> str:
+    """Lower case, with digits on the line; as long as `text`."""
+    lower = text.translate(_LOW_DIGITS)
+    return "".join(c.lower() if len(c.lower()) == 1 else c for c in lower)
+
+
+def _bare(word: str) -> str:
+    return re.sub(r"[\W_]", "", word.casefold())
+
+
+def _spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for word in sorted(words, key=len, reverse=True):
+        for found in re.finditer(rf"(?<![\w./]){re.escape(word)}(?![\w/]|\.\d)", text):
+            yield found.span()
+
+
+def _where(text: str, words: Iterable[str]) -> int | None:
+    return min((start for start, _ in _spans(text, words)), default=None)
+
+
+def _first(text: str, words: Iterable[str]) -> str | None:
+    return next((word for word in words if _where(text, [word]) is not None), None)

@@ -1,0 +1,95 @@
+"""The univariate heatmap (a series folded by its period) and the multivariate one (a row a node), with inverses."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.resize import pooling
+
+_SOURCE = "Ni et al. (2025), arXiv:2502.08869, section 3.1 (heatmaps)"
+
+
+def uvh(series: torch.Tensor, size: tuple[int, int] | None = None, period: int | None = None) -> torch.Tensor:
+    """Fold each series: a row a period, the oldest first; the unit of the series is kept.
+
+    Args:
+        series: `(B, T)`, any unit, NaN is missing.
+        size: (H, W); None is (ceil(T / period), period).
+        period: In steps; None takes sqrt(T), rounded up: find it with `mm4st_agent.patterns.period` first.
+
+    Returns:
+        `(B, 2, H, W)`: readings and the mask. The last row is filled up with missing steps.
+
+    Raises:
+        DataError: `series` is not `(B, T)`, or is empty.
+    """
+    series = checked(series, 2)
+    batch, length = series.shape
+    period = period or math.ceil(math.sqrt(length))
+    rows = -(-length // period)
+    padded = torch.nn.functional.pad(series, (0, rows * period - length), value=torch.nan)
+    return image_of(padded.reshape(batch, rows, period), size)
+
+
+def unfold(image: torch.Tensor) -> torch.Tensor:
+    """The series of a `uvh` of natural size: `(B, rows * period)`, NaN where missing, also after the last step."""
+    return readings_of(image).flatten(1)
+
+
+def mvh(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+    """A row a node, a column a step; the unit of the series is kept.
+
+    Args:
+        series: `(B, N, T)`, any unit, NaN is missing.
+        size: (H, W); None is (N, T).
+
+    Returns:
+        `(B, 2, H, W)`: readings and the mask.
+
+    Raises:
+        DataError: `series` is not `(B, N, T)`, or is empty.
+    """
+    return image_of(checked(series, 3), size)
+
+
+def readings_of(image: torch.Tensor) -> torch.Tensor:
+    """`(B, H, W)` readings of an image of natural size, NaN where its mask is 0."""
+    return torch.where(image[:, 1] > 0, image[:, 0], torch.nan)
+
+
+def image_of(grid: torch.Tensor, size: tuple[int, int] | None) -> torch.Tensor:
+    """`(B, H, W)` readings with NaN as `(B, 2, H, W)`; where `size` is smaller, means of the readings of each block."""
+    seen = ~grid.isnan()
+    filled = torch.where(seen, grid, 0.0)
+    if size is None or size == tuple(grid.shape[1:]):
+        return torch.stack([filled, seen.to(grid.dtype)], dim=1)
+    share = _resized(seen.to(grid.dtype), size)
+    mean = _resized(filled, size) / share.clamp(min=1e-12)
+    return torch.stack([torch.where(share > 0, mean, 0.0), share.clamp(max=1.0)], dim=1)
+
+
+def _resized(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Block means along an axis that shrinks, nearest neighbour along one that grows."""
+    for axis, target in ((2, size[1]), (1, size[0])):
+        length = grid.shape[axis]
+        if target < length:
+            pool = pooling(length, target).to(grid.device)
+            grid = grid @ pool if axis == 2 else pool.T @ grid
+        elif target > length:
+            grid = grid.index_select(axis, (torch.arange(target, device=grid.device) * length) // target)
+    return grid
+
+
+UVH = Method(
+    "uvh", "univariate heatmap", uvh, spatial=False, low=-math.inf, high=math.inf,
+    orientation="rows: periods, row 0 is the oldest; columns: steps within the period",
+    loses="nothing at natural size", differentiable=True, source=_SOURCE, decode=unfold,
+)  # fmt: skip
+MVH = Method(
+    "mvh", "multivariate heatmap", mvh, spatial=True, low=-math.inf, high=math.inf,
+    orientation="rows: nodes in the order given; columns: time, column 0 is the oldest step",
+    loses="nothing at natural size; where nodes lie", differentiable=True, source=_SOURCE, decode=readings_of,
+)  # fmt: skip
