@@ -38,9 +38,9 @@ CHAT_MODELS = [("Embedded: no GPU, writes from templates", "embedded"), ("vLLM: 
 
 EXAMPLES = {
     "demo": (
-        "How much traffic will station D22 carry over the next hour, and why?",
-        "How is traffic at Old Town southbound now, compared with normal?",
-        "Were there any incidents near D09 in the last 48 hours?",
+        "How much traffic will station S096 carry over the next hour, and why?",
+        "How is traffic at Central Park southbound now, compared with normal?",
+        "Were there any incidents near S096 in the last 48 hours?",
         "What is a capacity drop?",
     ),
     "pems-orange": (

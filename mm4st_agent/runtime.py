@@ -41,8 +41,8 @@ class Runtime:
     """Everything that answering needs, made on first use.
 
     >>> runtime = Runtime()
-    >>> runtime.tool("find_places", {"dataset": "demo", "query": "D01"}).matches[0].id
-    'D01'
+    >>> runtime.tool("find_places", {"dataset": "demo", "query": "S001"}).matches[0].id
+    'S001'
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
@@ -228,7 +228,7 @@ def _checked_question(question: str) -> str:
     text = question.strip()
     if not text:
         raise UsageError(
-            "The question is empty.", "Ask, for example: How much traffic will station D05 carry next hour?"
+            "The question is empty.", "Ask, for example: How much traffic will station S039 carry next hour?"
         )
     if len(text) > LONGEST_QUESTION:
         raise UsageError(

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from mm4st_agent.cli import main
 from mm4st_agent.cli.importing import data_import, import_options
 from mm4st_agent.data.importing.options import ImportOptions
+from mm4st_agent.data.known import KNOWN
 from mm4st_agent.runtime import Runtime
 
 
@@ -31,7 +32,7 @@ def _json(*args: str) -> Any:
 
 
 def test_ask_prints_the_contract() -> None:
-    answer = _json("ask", "How fast will traffic be at D05 in 30 minutes?")
+    answer = _json("ask", "How fast will traffic be at S005 in 30 minutes?")
 
     assert list(answer) == [
         "question", "answer", "claims", "evidence", "figures", "citations", "warnings", "chat_model", "dataset",
@@ -45,7 +46,7 @@ def test_ask_prints_an_answer_for_people() -> None:
     done = _run("ask", "What data do you have?")
 
     assert done.exit_code == 0
-    assert "24 stations" in done.stdout
+    assert "149 stations" in done.stdout
     assert "synthetic" in done.stdout
     assert "describe_dataset" in done.stderr
 
@@ -61,7 +62,7 @@ def test_ask_prints_an_answer_for_people() -> None:
         (["tool", "run", "forecast", "--args", "{"], 2, "usage", "--args is not JSON"),
         (["tool", "run", "forecast", "--args", "[]"], 2, "usage", "not a JSON object"),
         (["tool", "run", "forecast", "--args", '{"dataset": "demo"}'], 2, "tool", "node: Field required"),
-        (["tool", "run", "forecast", "--args", '{"dataset": "demo", "node": "D99"}'], 2, "usage", "no station 'D99'"),
+        (["tool", "run", "forecast", "--args", '{"dataset": "demo", "node": "S999"}'], 2, "usage", "no station 'S999'"),
         (["frobnicate"], 2, "usage", "No such command"),
     ],
 )
@@ -98,7 +99,7 @@ def test_a_dead_server_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch)
         address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
     monkeypatch.setenv("MM4ST_VLLM_URL", address)
 
-    done = _run("ask", "How busy will D05 be?", "--chat-model", "vllm", "--json")
+    done = _run("ask", "How busy will S005 be?", "--chat-model", "vllm", "--json")
 
     error = json.loads(done.stdout)["error"]
     assert (done.exit_code, error["kind"]) == (4, "server")
@@ -110,7 +111,8 @@ def test_tools_are_listed_with_their_schemas() -> None:
     tools = {tool["name"]: tool for tool in _json("tool", "list")}
 
     assert set(tools) == {
-        "describe_dataset", "find_places", "query_series", "rank_places", "render_series", "retrieve_context", "forecast",
+        "describe_dataset", "find_places", "query_series", "rank_places", "render_series", "retrieve_context",
+        "forecast",
     }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]
@@ -119,7 +121,7 @@ def test_tools_are_listed_with_their_schemas() -> None:
 
 
 def test_a_tool_runs_at_the_clock() -> None:
-    args = json.dumps({"dataset": "demo", "node": "D22"})
+    args = json.dumps({"dataset": "demo", "node": "S022"})
 
     reply = _json("tool", "run", "query_series", "--args", args, "--as-of", "2025-09-20T12:00")
 
@@ -127,7 +129,7 @@ def test_a_tool_runs_at_the_clock() -> None:
 
 
 def test_data_list_and_describe() -> None:
-    assert {"demo", "pems-orange", "los-loop"} <= {row["name"] for row in _json("data", "list")["datasets"]}
+    assert {"demo", *KNOWN} <= {row["name"] for row in _json("data", "list")["datasets"]}
 
     described = _json("data", "describe", "demo")
 
@@ -135,8 +137,8 @@ def test_data_list_and_describe() -> None:
         "name", "nodes", "channels", "start", "end", "step_s", "missing_share", "imputed_share", "events", "edges",
         "licence", "source", "sha256",
     } <= set(described)  # fmt: skip
-    assert described["nodes"] == 24
-    assert described["end"] == "2025-09-28T23:55:00+01:00"
+    assert described["nodes"] == 149
+    assert described["end"] == "2025-10-30T22:55:00Z"
     assert _json("data", "describe", "demo", "--as-of", "2025-09-02T00:00")["end"] == "2025-09-01T23:55:00+01:00"
 
 

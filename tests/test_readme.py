@@ -89,5 +89,5 @@ def test_the_python_code_runs(tmp_path: Path) -> None:
 
     level, trend = _run([sys.executable, "-c", code], _environment(), tmp_path).split()
 
-    assert 0 < float(level) < 100  # the lorry holds traffic back
+    assert 0 < float(level) < 100  # the collision holds traffic back
     assert trend

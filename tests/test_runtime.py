@@ -23,7 +23,7 @@ from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import load_settings
 
 ORANGE = "How much traffic will station 1205330 carry over the next hour, and why?"
-DEMO = "How much traffic will Old Town southbound carry over the next hour, and why?"
+DEMO = "How much traffic will Castle Hill southbound carry over the next hour, and why?"
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_the_demo_says_that_it_is_synthetic(runtime: Runtime) -> None:
     answer = _ask(runtime, DEMO)
 
     assert answer.dataset == "demo"
-    assert answer.as_of == "2025-09-25T07:40+01:00"
-    assert "D22" in answer.answer
-    assert "A lorry broke down at Old Town southbound" in answer.answer
+    assert answer.as_of == "2025-10-22T07:40+01:00"
+    assert "S096" in answer.answer
+    assert "a collision at Castle Hill" in answer.answer
     assert any("synthetic" in warning for warning in answer.warnings)
     assert {c.status for c in answer.claims} == {"verified"}
     assert answer.figures
@@ -81,10 +81,10 @@ def test_the_demo_says_that_it_is_synthetic(runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("question", "said"),
     [
-        ("How much traffic will station D99 carry next hour?", 'no station called "D99"'),
-        ("How much traffic will D05 carry in the next 5 hours?", "at most 1 hour"),
-        ("How much traffic will D05 carry tomorrow at 9 am?", "at most 1 hour"),
-        ("Wie viel Verkehr wird an Station D05 in der nächsten Stunde sein?", "only read English"),
+        ("How much traffic will station S999 carry next hour?", 'no station called "S999"'),
+        ("How much traffic will S039 carry in the next 5 hours?", "at most 1 hour"),
+        ("How much traffic will S039 carry tomorrow at 9 am?", "at most 1 hour"),
+        ("Wie viel Verkehr wird an Station S039 in der nächsten Stunde sein?", "only read English"),
         ("Who won the election?", "outside of what I know"),
         ("How busy will Harbour Bridge be in half an hour?", "Which station do you mean?"),
         ("What will happen next hour?", "Which station do you mean?"),
@@ -102,12 +102,12 @@ def test_what_cannot_be_answered_is_said_in_a_sentence(runtime: Runtime, questio
 @pytest.mark.parametrize(
     ("question", "tools", "said"),
     [
-        ("Is Old Town southbound busier than usual right now?", {"query_series", "render_series"}, "of the usual"),
-        ("Were there incidents near Old Town southbound today?", {"retrieve_context"}, "A lorry broke down"),
-        ("What data do you have?", {"describe_dataset"}, "24 stations"),
-        ("Which stations are at the Harbour Bridge?", {"find_places"}, "D12"),
+        ("Is Castle Hill southbound busier than usual right now?", {"query_series", "render_series"}, "of the usual"),
+        ("Were there incidents near Castle Hill southbound today?", {"retrieve_context"}, "collision at Castle Hill"),
+        ("What data do you have?", {"describe_dataset"}, "149 stations"),
+        ("Which stations are at the Harbour Bridge?", {"find_places"}, "S076"),
         ("What is a capacity drop?", {"retrieve_context"}, "Source:"),
-        ("How fast will traffic be at D05 in 30 minutes?", {"forecast"}, "km/h"),
+        ("How fast will traffic be at S039 in 30 minutes?", {"forecast"}, "km/h"),
     ],
 )
 def test_each_kind_of_question_uses_its_tools(runtime: Runtime, question: str, tools: set[str], said: str) -> None:
@@ -119,10 +119,10 @@ def test_each_kind_of_question_uses_its_tools(runtime: Runtime, question: str, t
 
 
 def test_a_thread_remembers_the_place(runtime: Runtime) -> None:
-    first = _ask(runtime, "How much traffic will D05 carry in the next hour?")
+    first = _ask(runtime, "How much traffic will S039 carry in the next hour?")
     second = _ask(runtime, "And how fast will it be in 30 minutes?", thread=first.thread)
 
-    assert _evidence(second, "forecast").args["node"] == "D05"
+    assert _evidence(second, "forecast").args["node"] == "S039"
     assert second.thread == first.thread
     assert not {e.id for e in first.evidence} & {e.id for e in second.evidence}
 
@@ -133,7 +133,7 @@ def test_a_thread_remembers_the_place(runtime: Runtime) -> None:
         ("  ", {}, "The question is empty"),
         ("x" * 5000, {}, "5000 characters"),
         ("hello", {"dataset": "nowhere"}, "no data set 'nowhere'"),
-        ("hello", {"as_of": "2031-01-01"}, "outside the data of 'demo'.*2025-09-01T00:05 to 2025-09-29T00:00"),
+        ("hello", {"as_of": "2031-01-01"}, "outside the data of 'demo'.*2025-09-01T00:05 to 2025-10-30T23:00"),
         ("hello", {"as_of": "soon"}, "'soon' is not a point in time.*2022-01-25T07:30"),
     ],
 )
@@ -156,19 +156,19 @@ def _with_another_future(panel: Panel, now: pd.Timestamp) -> Panel:
         ended = event.end is not None and event.end <= now
         events.append(event if ended else dataclasses.replace(event, end=now + pd.Timedelta(days=3)))
     start = now + pd.Timedelta(minutes=1)
-    events.append(Event("false", "Everything at Old Town southbound is closed.", start, None, start, "x", "D22"))
+    events.append(Event("false", "Everything at Castle Hill southbound is closed.", start, None, start, "x", "S096"))
     return dataclasses.replace(panel, data=data, events=tuple(events))
 
 
 def test_nothing_after_the_clock_changes_an_answer(tmp_path: Path) -> None:
     """A clock that cannot leak: other data after `as_of`, the same answer to the last digit."""
     panel = demo_panel()
-    now = pd.Timestamp("2025-09-25T07:40", tz=panel.zone)
+    now = pd.Timestamp("2025-10-22T07:40", tz=panel.zone)
     answers = []
     for name, seen in (("true", panel), ("other", _with_another_future(panel, now))):
         runtime = Runtime(load_settings(home=tmp_path / name))
         runtime.__dict__["registry"] = Registry(None, tmp_path / "none", {"demo": lambda seen=seen: seen})
-        answer = _ask(runtime, DEMO, as_of="2025-09-25T07:40")
+        answer = _ask(runtime, DEMO, as_of="2025-10-22T07:40")
         tools = [e.model_dump(exclude={"seconds"}) for e in answer.evidence]
         answers.append((answer.answer, tools, answer.citations, [f.image_id for f in answer.figures]))
 
@@ -186,7 +186,7 @@ def test_a_stopped_answer_frees_its_thread(runtime: Runtime) -> None:
 
     answer = asyncio.run(stop_then_ask())
 
-    assert "24 stations" in answer.answer
+    assert "149 stations" in answer.answer
     assert [entry.tool for entry in answer.evidence] == ["question", "describe_dataset"]
 
 

@@ -70,7 +70,9 @@ def time_axis(axes: Axes, times: pd.DatetimeIndex, *, max_ticks: int = 9) -> Non
     assert zone is not None
     x, step = days(times), typical_step(times)
     axes.set_xlim(x[0] - step / 2, x[-1] + step / 2)
-    locator = AutoDateLocator(tz=zone, minticks=4, maxticks=max_ticks)  # type: ignore[no-untyped-call]
+    # The locator's widest step of a unit is half of the next unit: with more ticks wanted, some spans would have none.
+    fewest = min(4, (max_ticks - 1) // 2)
+    locator = AutoDateLocator(tz=zone, minticks=fewest, maxticks=max_ticks)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(_LocalTime(zone))
     axes.set_xlabel(f"{span_in_words(times[0], times[-1])}, local time ({zone})", **words())

@@ -179,7 +179,7 @@ def test_an_example_is_answered_with_steps_picture_and_evidence(visits: Visits) 
     assert len(times) >= 4
     assert all(re.fullmatch(r"E\d+ \(\d+\.\d(ms|s)\)", text) for text in times), times
     steps.filter(has_text="Forecasting").get_by_role("button").first.click()
-    expect(steps.filter(has_text="Forecasting")).to_contain_text('node = "D22"')
+    expect(steps.filter(has_text="Forecasting")).to_contain_text('node = "S096"')
     picture = page.locator("#chat figure img")
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 600
@@ -212,8 +212,8 @@ def test_a_session_keeps_its_thread_and_shares_it_with_nobody(visits: Visits) ->
     [
         ("", "", "The question is empty."),
         ("How busy is station D99 now?", "", "D99"),
-        ("How busy is station D05 now?", "2031-01-01T00:00", "as_of 2031-01-01T00:00 is outside the data of 'demo'."),
-        ("How busy is station D05 now?", "noon-ish", "'noon-ish' is not a point in time."),
+        ("How busy is station S039 now?", "2031-01-01T00:00", "as_of 2031-01-01T00:00 is outside the data of 'demo'."),
+        ("How busy is station S039 now?", "noon-ish", "'noon-ish' is not a point in time."),
     ],
 )
 def test_a_bad_question_gets_a_clear_sentence(visits: Visits, question: str, clock: str, said: str) -> None:

@@ -306,7 +306,7 @@ def test_a_question_goes_through_the_whole_agent(settings: Settings, served: Any
     runtime = Runtime(short)
 
     with pytest.raises(AgentError, match="messages that could not be read"):
-        asyncio.run(runtime.ask("How busy will D05 be?", chat_model="vllm", thread="random"))
+        asyncio.run(runtime.ask("How busy will S039 be?", chat_model="vllm", thread="random"))
 
     answer = asyncio.run(runtime.ask("What data do you have?", thread="random"))
     assert answer.chat_model == "embedded"

@@ -80,15 +80,16 @@ class Sample:
         return bool(self.stamps(time).nunique() > 0.5 * len(self.rows))
 
     def is_irregular(self, time: tuple[str, ...], node: str | None) -> bool:
-        """Whether the steps between stamps (of a node) have no common size."""
+        """Whether the rows are in the order of time, with steps (of a node) that have no common size."""
         stamps = self.stamps(time)
         times = pd.to_datetime(stamps, errors="coerce", format="ISO8601", utc=True)
         if len(stamps) < FEW or times.isna().mean() > 0.1:
             return False
         seconds = pd.Series(pd.DatetimeIndex(times).as_unit("ns").asi8 / 1e9)
         nodes = np.zeros(len(stamps)) if node is None else stripped(self.rows[node]).to_numpy()
-        steps = seconds.groupby(nodes).diff().abs().dropna().to_numpy()
-        if len(steps) < FEW:
+        steps = seconds.groupby(nodes).diff().dropna().to_numpy()
+        # Rows out of order tell nothing about steps.
+        if len(steps) < FEW or (steps < 0).mean() > 0.05:
             return False
         _, counts = np.unique(np.round(steps, 3), return_counts=True)
         low, middle, high = np.quantile(steps, [0.1, 0.5, 0.9])

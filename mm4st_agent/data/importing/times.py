@@ -20,6 +20,9 @@ WITH_OFFSET = "with offset"
 EPOCH = "epoch"
 """How that value begins where they are numbers since 1970 UTC."""
 
+YEARS = (1700, 2250)
+"""What nanoseconds of 64 bits can count, with room to spare."""
+
 _OFFSET = re.compile(r"[T ]\d{1,2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$", re.IGNORECASE)
 _LOOSE = r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?:[T ]+(\d{1,2})(:\d{1,2}.*)?)?"
 _ISO_HINT = "Write ISO 8601 such as 2022-01-25T07:30, or pass time_format such as '%d/%m/%Y %H:%M'."
@@ -74,6 +77,10 @@ def instants(path: Path, stamps: pd.Series, zone: ZoneInfo, time_format: str | N
         DataError: a stamp cannot be read; the message names row, column and value.
     """
     parsed, findings = parse(path, stamps, time_format)
+    odd = ~parsed.dt.year.between(*YEARS)
+    if odd.any():
+        what = f"{stamps[odd.to_numpy()].iloc[0]!s} is not in the years {YEARS[0]} to {YEARS[1]}."
+        raise _unreadable(path, stamps, odd, what)
     everything = np.ones(len(parsed), dtype=bool)
     if parsed.dt.tz is not None:
         found = Finding("time stamps", WITH_OFFSET, "Each stamp says its offset from UTC, which is used.", "stated")

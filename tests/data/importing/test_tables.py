@@ -641,3 +641,38 @@ def test_any_table_comes_back_with_the_same_values_or_a_clear_error(
     expected = frame.astype(np.float32)
     np.testing.assert_array_equal(found.loc[frame.index, list(frame.columns)].to_numpy(), expected.to_numpy())
     assert found.drop(frame.index).isna().all(axis=None)
+
+
+CELLS = st.sampled_from(
+    ["", "1", "-2.5", "1e3", "NA", "ten", "=1+1", "1,5", "inf", "2022-01-01", "2022-01-01 00:05", "1643095800", "a",
+     '"', '"a\nb"',
+     "NNW", "True", "é", "\0", " ", "1e400", "0x10", "03/04/2022", "9999-12-31", "0001-01-01", "20220101"]
+)  # fmt: skip
+HEADERS = st.sampled_from(
+    ["time", "node", "value", "lat", "year", "month", "day", "flow", "temp", "wd", "id", "", "1", "a"]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    header=st.lists(HEADERS, min_size=1, max_size=4),
+    rows=st.lists(st.lists(CELLS, min_size=1, max_size=4), max_size=8),
+    separator=st.sampled_from(",;\t"),
+    layout=st.sampled_from(["auto", "wide", "long", "records"]),
+    start=st.sampled_from([None, "2022-01-01"]),
+    tail=st.binary(max_size=6),
+)
+def test_any_text_is_a_table_or_a_clear_error(
+    header: list[str], rows: list[list[str]], separator: str, layout: str, start: str | None, tail: bytes
+) -> None:
+    text = "\n".join(separator.join(row) for row in [header, *rows])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        path.write_bytes(text.encode() + tail)
+        try:
+            panel = panel_of(path, layout=layout, start=start, step_s=300 if start else None)
+        except MM4STError as error:
+            if not error.message:
+                raise
+        else:
+            assert np.isfinite(panel.data.to_array().to_numpy()).any()

@@ -175,6 +175,13 @@ def test_a_whole_year_of_local_hours_is_even() -> None:
     np.testing.assert_array_equal(found.ns, true.as_unit("ns").asi8)
 
 
+def test_local_days_without_a_clock_change_are_where_they_are() -> None:
+    found = read(["2021-03-20 11:00", "2021-03-21 11:00", "2021-03-22 11:00"], "Australia/Lord_Howe")
+
+    assert utc(found) == ["2021-03-20T00:00", "2021-03-21T00:00", "2021-03-22T00:00"]
+    assert not found.findings
+
+
 def test_local_days_are_24_hours_and_keep_their_date() -> None:
     days = pd.date_range("2022-01-01", "2022-12-31", freq="D")
 
