@@ -39,7 +39,11 @@ def chunks(path: Path) -> Generator[bytes]:
 def record(data: bytes, start: int) -> bytes:
     """The record that begins at `start`, with its line break."""
     end = data.find(b"\n", start) + 1
-    while end and data.count(b'"', start, end) % 2 and (further := data.find(b"\n", end) + 1):
+    quotes = data.count(b'"', start, end)
+    while end and quotes % 2:
+        closing = data.find(b'"', end)
+        further = data.find(b"\n", closing) + 1 if closing >= 0 else 0
+        quotes += data.count(b'"', end, further)
         end = further
     return data[start : end or len(data)]
 
@@ -102,7 +106,7 @@ def _record_end(pending: bytes) -> int:
     end = pending.rfind(b"\n") + 1
     quotes = pending.count(b'"', 0, end)
     while end and quotes % 2:
-        earlier = pending.rfind(b"\n", 0, end - 1) + 1
+        earlier = pending.rfind(b"\n", 0, pending.rfind(b'"', 0, end)) + 1
         quotes -= pending.count(b'"', earlier, end)
         end = earlier
     return end

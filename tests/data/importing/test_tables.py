@@ -541,6 +541,7 @@ def test_options_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, A
         (b"x" * (100 * 2**20), "a line of more than 16 MiB"),
         (b"time,a\n" + b"1" * (100 * 2**20), "a line of more than 16 MiB"),
         (b'time,a\n"' + b"1,2\n" * (20 * 2**20), "a quote that never closes"),
+        (b'"time,a\n' + b"1,2\n" * (20 * 2**20), "a quote that never closes"),
         (b",".join(b"%d" % i for i in range(10**6)) + b"\n", "1,000,000 columns"),
         (b"\0" * (100 * 2**20), "NUL byte at offset 0"),
     ],
