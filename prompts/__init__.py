@@ -93,6 +93,12 @@ def _sentences(text: str, most: int) -> str:
     return text[: ends[most - 1]] if len(ends) >= most else text
 
 
+def _was(title: str) -> str:
+    """'were' behind a title whose last word is a plural, such as 'requests'; else 'was'."""
+    words = re.sub(r"\([^)]*\)", "", title).split()
+    return "were" if words and re.search(r"[a-z](?<![su])s$", words[-1]) else "was"
+
+
 def quotable(text: str) -> str:
     """`text` on one line, without characters that would end a quotation or look like marks of our own.
 
@@ -132,7 +138,7 @@ def load(name: str) -> Prompt:
     )
     environment.filters.update(
         number=_number, amount=_amount, clock=_clock, day=_day, iso_day=_iso_day, until=until, lasting=_lasting,
-        sentences=_sentences, quoted=_quoted, inline=_inline,
+        sentences=_sentences, quoted=_quoted, inline=_inline, was=_was,
     )  # fmt: skip
     source = path.read_text(encoding="utf-8")
     return Prompt(name, source, environment.from_string(source))

@@ -57,7 +57,7 @@ def test_the_first_screen_is_a_sentence_a_picture_and_two_commands() -> None:
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(COMMANDS))
-def test_commands_run_as_written(command: str) -> None:
+def test_commands_run_as_written(command: str, tmp_path: Path) -> None:
     words, environment = shlex.split(command, comments=True), _environment()
     for part, where in ELSEWHERE.items():
         if f" {part}" in f" {' '.join(words)}":
@@ -70,7 +70,7 @@ def test_commands_run_as_written(command: str) -> None:
     if words[0] == "make":  # what `make` runs is tested here and elsewhere; this tests that it would run it
         words.insert(1, "--dry-run")
 
-    assert _run(words, environment).strip()
+    assert _run(words, environment, ROOT if words[0] == "make" else tmp_path).strip()
 
 
 def test_own_data_from_import_to_training(tmp_path: Path) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, StringConstraints
 
-from mm4st_agent.forecaster.measured import distances_km
+from mm4st_agent.forecaster.measured import distances_km, word_of, words_of
 from mm4st_agent.toolspec import Passage, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
 from tools.context import cut_at
 from tools.readings import given
@@ -28,6 +28,8 @@ MIN_SIMILARITY = 0.3
 
 BESIDE_KM = 2.0
 """Around a node that no edge reaches, events at nodes up to so far away are near."""
+AHEAD = timedelta(hours=24)
+"""How far ahead an announcement still matters now."""
 
 
 class RetrieveContextIn(ToolIn):
@@ -40,16 +42,16 @@ class RetrieveContextIn(ToolIn):
     node: str | None = Field(
         None,
         description="Node id; only events at it or within `hops` of it are searched. Around a node that no edge "
-        "reaches, such as an air station beside the roads, those within 2 km.",
+        "reaches, such as an air station beside the roads, those within 2 km. Events of the whole area count too.",
     )
     hops: int = Field(2, ge=0, le=20, description="How many edges away from `node` an event may be, either direction.")
     hours: float = Field(
-        24, gt=0, le=8760, description="Only events that began or ended in so many hours before `until`."
+        24, gt=0, le=8760, description="Only events that began, ran or ended in so many hours before `until`."
     )
     until: datetime | None = Field(
         None,
         description="Where the window ends, local time of the data, never later than now; leave out for now, "
-        "which adds what is announced for later.",
+        "which adds what is announced for the next 24 hours.",
     )
     kind: Literal["any", "event", "note"] = Field("any", description="Which kind of text to search.")
     limit: int = Field(5, ge=1, le=20, description="At most so many events, and at most so many notes.")
@@ -90,9 +92,10 @@ class RetrieveContextOut(ToolOut):
     until: datetime = Field(description="Where the window of the events ends: as_of, or earlier where asked.")
     node: Annotated[str | None, Unit("id")]
     hours: Annotated[float, Unit("h")]
-    events_found: int = Field(description="Events that passed the filters; `events` has the best of them.")
+    events_found: int = Field(description="Events of the window that passed the filters.")
+    events_announced: int = Field(description="Further ones, announced for the 24 hours after the clock.")
     events_logged: int = Field(description="Events in the whole log by as_of; 0 where there is no log.")
-    events: list[EventHit]
+    events: list[EventHit] = Field(description="The best of those found and announced.")
     notes: list[NoteHit]
 
 
@@ -119,7 +122,8 @@ def retrieve_context(args: RetrieveContextIn, ctx: ToolContext) -> RetrieveConte
         until=until.to_pydatetime(),
         node=args.node,
         hours=args.hours,
-        events_found=len(found),
+        events_found=sum(event.start <= until for event in found),
+        events_announced=sum(event.start > until for event in found),
         events_logged=len(panel.events),
         events=[_event_hit(hit, panel, near) for hit in hits],
         notes=[NoteHit(title=hit.heading, passage=_passage(hit)) for hit in notes if hit.similarity >= MIN_SIMILARITY],
@@ -137,8 +141,8 @@ class Nearness:
 def _around(panel: Panel, node: str, hops: int) -> dict[str, Nearness] | None:
     """The nodes whose events are near a node; None is every node.
 
-    In a panel with edges a node without any stands beside the network: those near it by their coordinates count,
-    and where it has no coordinates it serves the whole area, such as an information service.
+    In a panel with edges a node without any stands beside the network: those near it by their coordinates count.
+    Where it is the only one of its kind, such as an information service, or has no coordinates, it serves all.
 
     Raises:
         UsageError: there is no such node.
@@ -148,7 +152,7 @@ def _around(panel: Panel, node: str, hops: int) -> dict[str, Nearness] | None:
     if not linked or node in linked:
         return {other: Nearness(hops=n) for other, n in neighbourhood(panel, node, hops).items()}
     away = distances_km(panel, node)
-    if not np.isfinite(away).any():
+    if not np.isfinite(away).any() or words_of(panel).count(word_of(panel, node)) == 1:
         return None
     within = zip(panel.node_ids, away.tolist(), strict=True)
     return {node: Nearness(hops=0)} | {o: Nearness(km=km) for o, km in within if km <= BESIDE_KM and o != node}
@@ -168,19 +172,28 @@ def neighbourhood(panel: Panel, node: str, hops: int) -> dict[str, int]:
 
 
 def _within(panel: Panel, nodes: Collection[str] | None, until: pd.Timestamp, hours: float) -> list[Event]:
-    """Events that began or ended in the window; with those announced for later when it ends at the clock."""
+    """Events that were under way in the window; with those announced for the next day when it ends at the clock."""
     since = until - pd.Timedelta(hours=hours)
-    announced = until == panel.end
+    latest = until + AHEAD if until == panel.end else until
     return [
         event
         for event in panel.events
-        if (
-            since < event.start <= until
-            or (event.end is not None and since < event.end <= until)
-            or (announced and event.start > until)
-        )
-        and (nodes is None or event.node in nodes)
+        if event.start <= latest
+        and (event.start > since or _last_known(event, until) > since)
+        and (nodes is None or event.node in nodes or _of_the_whole_area(panel, event))
     ]
+
+
+def _last_known(event: Event, until: pd.Timestamp) -> pd.Timestamp:
+    """The last moment up to `until` at which the event is known to have run."""
+    if event.end is not None:
+        return event.end
+    return until if event.end_known else event.start
+
+
+def _of_the_whole_area(panel: Panel, event: Event) -> bool:
+    """Whether an event without a node is about all of the data: its place is in their title, such as the city's name."""
+    return event.node is None and bool(event.place) and event.place.casefold() in panel.card.title.casefold()
 
 
 def _rank_events(hits: Sequence[Hit], near: dict[str, Nearness] | None, until: pd.Timestamp) -> list[Hit]:

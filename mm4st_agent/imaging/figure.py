@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -45,6 +45,8 @@ GREY = "#7F7F7F"
 LIGHT_GREY = "#E4E4E4"
 INK = "#222222"
 COLOUR_MAP = "viridis"
+DIVERGING = "RdBu_r"
+"""Around 0: blue below, red above; told apart by people of every colour vision."""
 
 Legend = Mapping[str, Artist | tuple[Artist, ...]]
 """Label to artist; the artists of a tuple are drawn one upon the other."""
@@ -71,17 +73,28 @@ class Picture:
 
 
 class Sheet:
-    """One picture in the making: a header (title, mark, legend) above one pair of axes."""
+    """One picture in the making: a header (title, mark, legend) above a grid of axes.
 
-    def __init__(self, title: str, *, synthetic: bool, height_px: int = HEIGHT_PX) -> None:
+    Attributes:
+        panels: The axes, row by row.
+        axes: The first of them; of most pictures the only one.
+    """
+
+    def __init__(
+        self, title: str, *, synthetic: bool, height_px: int = HEIGHT_PX, heights: Sequence[float] = (1.0,),
+        columns: int = 1, share_x: bool = False,
+    ) -> None:  # fmt: skip
         self.title = title
         self.synthetic = synthetic
         self.figure = Figure(figsize=(WIDTH_PX / DPI, height_px / DPI), dpi=DPI, facecolor="white")
         self._canvas = FigureCanvasAgg(self.figure)
         self._layout = ConstrainedLayoutEngine(w_pad=_GAP_PX / DPI, h_pad=_GAP_PX / DPI)
         self.figure.set_layout_engine(self._layout)
-        self.axes: Axes = self.figure.add_subplot()
-        plain(self.axes)
+        grid = self.figure.subplots(len(heights), columns, squeeze=False, sharex=share_x, height_ratios=heights)
+        self.panels: list[list[Axes]] = grid.tolist()
+        for axes in grid.flat:
+            plain(axes)
+        self.axes = self.panels[0][0]
 
     def say(self, text: str) -> None:
         """Write into the middle of the axes, such as why nothing is drawn."""
@@ -91,10 +104,21 @@ class Sheet:
             0.5, 0.5, drawable(text), transform=place, ha="center", va="center", zorder=10, **words(bbox=box)
         )
 
-    def picture(self, alt: str, legend: Legend, note: str = "") -> Picture:
-        """Add the header (title, mark, a note in full width, legend), lay everything out and give the PNG."""
+    def picture(self, alt: str, legend: Legend, note: str = "", finish: Callable[[], None] | None = None) -> Picture:
+        """Add the header (title, mark, a note in full width, legend), lay everything out and give the PNG.
+
+        Args:
+            alt: The picture in words, with its main numbers.
+            legend: Label to artist.
+            note: How to read it.
+            finish: Called when everything has its final place, to add what depends on it, such as words that
+                must not touch others.
+        """
         below = self._header(legend, note)
         self._layout.set(rect=(0.005, 0.005, 0.985, 0.995 - below / self.figure.bbox.height))
+        if finish is not None:
+            self.figure.draw_without_rendering()
+            finish()
         file = io.BytesIO()
         # The version of matplotlib would otherwise be part of the bytes, and so of the picture's id.
         self._canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
@@ -196,9 +220,9 @@ def number(value: float) -> str:
     return "0" if rounded == "-0" else rounded
 
 
-def value_axis(axes: Axes) -> None:
+def value_axis(axes: Axes, ticks: int = 7) -> None:
     """Few, round, plainly written ticks on the vertical axis."""
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if value == 0 else f"{value:,.10g}"))
 
 

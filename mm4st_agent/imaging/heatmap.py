@@ -8,43 +8,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.image import AxesImage
-from matplotlib.patches import Patch, PathPatch, Rectangle
-from matplotlib.path import Path
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from mm4st_agent.errors import UsageError
+from mm4st_agent.imaging.cells import ABSENT, AROUND_PX, cell_image, colour_bar, hatch_cells, label_rows, row_px
 from mm4st_agent.imaging.figure import (
-    COLOUR_MAP,
     DPI,
     HEIGHT_PX,
     VERMILLION,
     WIDTH_PX,
     Picture,
     Sheet,
-    drawable,
-    fit,
     number,
-    plain,
     unit_name,
-    value_axis,
-    words,
 )
+from mm4st_agent.imaging.readings import NO_READING, Mask, Series
 from mm4st_agent.imaging.timeaxis import days, local, stamp, time_axis, typical_step
 
 MAX_COLUMNS = 512
 """More steps than this are averaged into columns: a screen, and a model, would drop them silently."""
-NO_READING = "no reading in this window"
 
 _IMPUTED_HATCH = "//////"
-_LETTERS = 28
 _ROW_PX = 34
-_LINE_PX = 28
-_AROUND_PX = 270
-"""What header, time axis and their gaps take of the height."""
-
-Series = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 
 def draw_heatmap(
@@ -86,22 +72,22 @@ def draw_heatmap(
     cells, cells_filled, pooled = _pool(known, filled)
 
     rows = len(node_labels)
-    sheet = Sheet(title, synthetic=synthetic, height_px=min(max(_AROUND_PX + rows * _ROW_PX, HEIGHT_PX), WIDTH_PX))
+    sheet = Sheet(title, synthetic=synthetic, height_px=min(max(AROUND_PX + rows * _ROW_PX, HEIGHT_PX), WIDTH_PX))
     axes = sheet.axes
     axes.grid(visible=False)
     step = typical_step(when)
     left = float(days(when)[0]) - step / 2
     edges = np.minimum(left + np.arange(len(cells) + 1) * step * pooled, left + len(when) * step)
     legend: dict[str, Artist] = {}
-    every = _label_rows(axes, node_labels, highlight)
+    every = label_rows(axes, node_labels, highlight)
     if np.isnan(known).all():
         sheet.say(NO_READING)
     else:
-        _colour_bar(sheet, _image(axes, cells, edges), unit)
+        colour_bar(sheet, cell_image(axes, cells, edges), unit)
     if (absent := np.isnan(cells)).any():
-        legend["missing"] = _hatch(axes, absent, edges, facecolor="#D9D9D9", edgecolor="#8C8C8C", hatch="xxx")
+        legend["missing"] = hatch_cells(axes, absent, edges, **ABSENT)
     if (guessed := cells_filled & ~absent).any():
-        _hatch(axes, guessed, edges, facecolor="none", edgecolor="white", hatch=_IMPUTED_HATCH)
+        hatch_cells(axes, guessed, edges, facecolor="none", edgecolor="white", hatch=_IMPUTED_HATCH)
         legend["imputed by the source"] = Patch(facecolor="#21918C", edgecolor="white", hatch=_IMPUTED_HATCH, lw=0)
     time_axis(axes, when, max_ticks=7)
     axes.set_ylim(rows - 0.5, -0.5)
@@ -151,47 +137,10 @@ def _pool(values: Series, imputed: Mask) -> tuple[Series, Mask, int]:
     return means, (counts > 0) & (2 * guessed >= counts), pooled
 
 
-def _image(axes: Axes, cells: Series, edges: Series) -> AxesImage:
-    low, high = float(np.nanmin(cells)), float(np.nanmax(cells))
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    extent = (float(edges[0]), float(edges[-1]), cells.shape[1] - 0.5, -0.5)
-    return axes.imshow(
-        np.ma.masked_invalid(cells.T), cmap=COLOUR_MAP, vmin=low, vmax=high, extent=extent,
-        aspect="auto", interpolation="nearest", origin="upper",
-    )  # fmt: skip
-
-
-def _colour_bar(sheet: Sheet, image: AxesImage, unit: str) -> None:
-    thickness = (sheet.figure.bbox.height - _AROUND_PX) / 26
-    bar = sheet.figure.colorbar(image, ax=sheet.axes, fraction=0.05, pad=0.015, aspect=thickness)
-    plain(bar.ax)
-    bar.ax.spines[:].set_visible(False)
-    bar.outline.set_visible(False)
-    value_axis(bar.ax)
-    name = sheet.axes.set_title(drawable(f"colour: {unit_name(unit)}"), loc="right", **words())
-    fit(name, 0.6 * WIDTH_PX)
-
-
-def _hatch(axes: Axes, mask: Mask, edges: Series, **style: str) -> PathPatch:
-    """One hatched shape over the cells of `mask` `(C, N)`, runs of a row joined."""
-    corners: list[tuple[float, float]] = []
-    for row, cells in enumerate(mask.T):
-        change = np.diff(np.pad(cells.astype(np.int8), 1))
-        for first, last in zip(edges[np.flatnonzero(change == 1)], edges[np.flatnonzero(change == -1)], strict=True):
-            top, bottom = row - 0.5, row + 0.5
-            corners += [(first, top), (last, top), (last, bottom), (first, bottom), (first, top)]
-    one = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY]
-    patch = PathPatch(Path(corners, one * (len(corners) // 5)), linewidth=0, zorder=3, **style)
-    patch.set_hatch_linewidth(1.0)
-    axes.add_patch(patch)
-    return patch
-
-
 def _frame_row(axes: Axes, row: int, rows: int) -> None:
     """Frame a row from outside, so that a thin one stays visible."""
     width_px = 5.0
-    beside = width_px / 2 / _row_px(axes, rows)
+    beside = width_px / 2 / row_px(axes, rows)
     left, right = axes.get_xlim()
     frame = Rectangle(
         (left, row - 0.5 - beside), right - left, 1 + 2 * beside, fill=False, edgecolor=VERMILLION,
@@ -199,32 +148,6 @@ def _frame_row(axes: Axes, row: int, rows: int) -> None:
     )  # fmt: skip
     frame.set_clip_on(False)
     axes.add_patch(frame)
-
-
-def _row_px(axes: Axes, rows: int) -> float:
-    """About how high a row will be."""
-    return float(axes.figure.bbox.height - _AROUND_PX) / rows
-
-
-def _label_rows(axes: Axes, labels: Sequence[str], highlight: str | None) -> int:
-    """Name every row, or every k-th where letters would touch (gives k); the highlighted one always."""
-    rows = len(labels)
-    every = max(1, int(np.ceil(_LINE_PX / _row_px(axes, rows))))
-    named = set(range(0, rows, every))
-    marked = list(labels).index(highlight) if highlight is not None else None
-    if marked is not None:
-        named = {row for row in named if abs(row - marked) >= every} | {marked}
-    shown = sorted(named)
-    names = [_short(drawable(labels[row])) for row in shown]
-    axes.set_yticks(shown, names, **words())
-    for row, tick in zip(shown, axes.get_yticklabels(), strict=True):
-        if row == marked:
-            tick.set(weight="bold", color=VERMILLION)
-    return every
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LETTERS else label[: _LETTERS - 1].rstrip() + "…"
 
 
 def _orientation(rows: int, every: int, order: str, pooled: int) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.dates import AutoDateLocator, num2date
 from matplotlib.ticker import Formatter
 from numpy.typing import NDArray
@@ -64,18 +65,36 @@ def span_in_words(first: pd.Timestamp, last: pd.Timestamp) -> str:
     return f"{first.strftime(f'%a %d %b{year} %H:%M')} to {last:%a %d %b %Y %H:%M}"
 
 
+def duration(seconds: float) -> str:
+    """A length of time in words: `5 min`, `21.3 h`, `1 day`, `3.5 days`.
+
+    >>> duration(300), duration(86_400), duration(12_345), duration(7 * 86_400)
+    ('5 min', '1 day', '3.43 h', '7 days')
+    """
+    for unit, length in (("day", _DAY_S), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+        count = f"{seconds / length:.3g}"
+        if float(count) >= 1 or unit == "s":
+            return f"{float(count):g} {unit}{'s' if unit == 'day' and float(count) != 1 else ''}"
+    raise AssertionError("seconds are the last unit")
+
+
 def time_axis(axes: Axes, times: pd.DatetimeIndex, *, max_ticks: int = 9) -> None:
     """Ticks, labels and limits of the horizontal axis in the zone of `times`, half a step around them."""
-    zone = times.tz
-    assert zone is not None
     x, step = days(times), typical_step(times)
     axes.set_xlim(x[0] - step / 2, x[-1] + step / 2)
+    time_ticks(axes.xaxis, times, max_ticks)
+    axes.set_xlabel(f"{span_in_words(times[0], times[-1])}, local time ({times.tz})", **words())
+
+
+def time_ticks(axis: Axis, times: pd.DatetimeIndex, max_ticks: int) -> None:
+    """Round local times on either axis."""
+    zone = times.tz
+    assert zone is not None
     # The locator's widest step of a unit is half of the next unit: with more ticks wanted, some spans would have none.
     fewest = min(4, (max_ticks - 1) // 2)
     locator = AutoDateLocator(tz=zone, minticks=fewest, maxticks=max_ticks)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(_LocalTime(zone))
-    axes.set_xlabel(f"{span_in_words(times[0], times[-1])}, local time ({zone})", **words())
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(_LocalTime(zone))
 
 
 class _LocalTime(Formatter):

@@ -93,7 +93,7 @@ def dominant_periods(values: ArrayLike, step_s: float) -> tuple[Period, ...]:
     whole = float(np.nanvar(rest))
     found: list[Period] = []
     for _ in range(MOST):
-        steps = _strongest(rest)
+        steps = _strongest(rest, [period.steps for period in found])
         if steps is None:
             break
         cycle = seasonal(rest, steps)
@@ -166,8 +166,8 @@ def _detrended(series: Series) -> Series:
     return np.clip(rest, -limit, limit)
 
 
-def _strongest(rest: Series) -> float | None:
-    """The strongest period that stands out of the background and that the autocorrelation confirms."""
+def _strongest(rest: Series, found: list[float]) -> float | None:
+    """The strongest new period that stands out of the background and that the autocorrelation confirms."""
     length = len(rest)
     if not varies(rest) or length // FEWEST_CYCLES < 3:
         return None
@@ -180,7 +180,7 @@ def _strongest(rest: Series) -> float | None:
     peaks = peaks[np.argsort(-power[peaks])][:6]
     correlation = autocorrelation(rest, min(length - 8, 2 * length // 3))
     noise = 1 / math.sqrt(known.sum())
-    for peak in peaks:
+    for peak in peaks.tolist():
         cycles = peak + 1.0
         steps = length / cycles
         if cycles < 2 or steps < 2:
@@ -191,7 +191,9 @@ def _strongest(rest: Series) -> float | None:
         hill, at = _hill(correlation, steps, cycles)
         valley = correlation[max(1, at // 4) : max(2, at)].min()
         if hill > max(0.02, 2 * noise) and hill - valley > max(0.05, 4 * noise):
-            return _refined(rest, steps)
+            steps = _refined(rest, steps)
+            if all(abs(length / steps - length / old) > 1.5 for old in found):  # else a side lobe
+                return steps
     return None
 
 
@@ -243,7 +245,7 @@ def _refined(rest: Series, steps: float) -> float:
     flat = np.nan_to_num(rest - np.nanmean(rest))
     time = np.arange(length)
     cycles = length / steps
-    for half, points in ((0.6, 25), (0.06, 13)):
+    for half, points in ((0.6, 25), (0.06, 13), (0.006, 13)):
         tried = np.linspace(max(cycles - half, 0.5), cycles + half, points)
         wave = np.exp(-2j * np.pi * np.outer(tried, time) / length)
         power, turned = np.zeros(points), np.ones_like(wave)
@@ -253,7 +255,7 @@ def _refined(rest: Series, steps: float) -> float:
         cycles = float(tried[power.argmax()])
     steps = length / cycles
     whole = round(steps)
-    return float(whole) if abs(length / whole - cycles) < 0.04 and whole >= 2 else steps
+    return float(whole) if abs(length / whole - cycles) < 0.01 and whole >= 2 else steps
 
 
 def _explained(rest: Series, cycle: Series, steps: float) -> float:

@@ -138,4 +138,6 @@ def fit_ar(series: Series, order: int) -> ArFit:
         return ArFit(np.zeros(order), innovations, math.nan, 0)
     weights = np.linalg.lstsq(lagged[known], target[known], rcond=None)[0]
     innovations[order:] = target - lagged @ weights
-    return ArFit(weights[1:], innovations, float(np.nanmean(innovations**2)), int(known.sum()))
+    return ArFit(
+        np.asarray(weights[1:], dtype=np.float64), innovations, float(np.nanmean(innovations**2)), int(known.sum())
+    )

@@ -8,6 +8,7 @@ it is not taken for a trend, nor its wandering for jumps.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import Literal
@@ -25,6 +26,9 @@ Mode = Literal["additive", "multiplicative"]
 ORDER = 3
 GIVE_UP_WALK = {"constant": 3.43**2, "trend": 3.96**2, "levels": 3.96**2}
 """1 % critical values of the Dickey-Fuller test with a constant, and with a trend, as gains in -2 log likelihood."""
+FEW_CYCLES = 8
+CYCLE_PRICE = 8
+"""Parameters that a cycle is charged for, beside the noise that its profile takes up."""
 LAGS = 15
 """Steps over which the noise may remember, for the penalty of a jump."""
 
@@ -61,8 +65,24 @@ class Structure:
 
 
 def take_apart(series: Series, step_s: float) -> Structure:
-    """Cycles, body and noise of a series that varies."""
+    """Cycles, body and noise of a series that varies.
+
+    Jumping levels come back by chance as if there were a cycle seen a few times; without it they are the simpler
+    account then, and it is dropped.
+    """
     periods = dominant_periods(series, step_s)
+    structure = _with_cycles(series, periods)
+    if not periods or min(period.cycles for period in periods) > FEW_CYCLES:
+        return structure
+    simpler = _with_cycles(series, ())
+    count = structure.noise.rows
+    lost = -sum(math.log(1 - 1 / period.cycles) for period in periods)  # variance that the profile takes of noise
+    gain = count * (_log_ratio(simpler.noise, structure.noise) - lost) - len(periods) * CYCLE_PRICE * math.log(count)
+    extra = 2 * (len(simpler.jumps) - len(structure.jumps)) * math.log(count)
+    return simpler if simpler.body == "levels" and gain + extra < 0 else structure
+
+
+def _with_cycles(series: Series, periods: tuple[Period, ...]) -> Structure:
     cycles, mode = _cycles(series, periods)
     level = series - cycles
     clean = without_spikes(level)
@@ -113,7 +133,7 @@ def take_apart(series: Series, step_s: float) -> Structure:
 
 
 def _log_ratio(fit: ArFit, other: ArFit) -> float:
-    """log of the ratio of the one-step variances; 0 where one of them is undefined."""
+    """Log of the ratio of the one-step variances; 0 where one of them is undefined."""
     if not (fit.rows and other.rows):
         return 0.0
     smallest = 1e-12 * max(fit.variance, other.variance, 1e-300)
@@ -143,7 +163,7 @@ def _cycles(series: Series, periods: tuple[Period, ...]) -> tuple[Series, Mode |
     cycles = np.zeros_like(series)
     for period in sorted(periods, key=lambda found: -found.strength):
         cycles = cycles + seasonal(rest - cycles, period.steps)
-    filled = _extended(base)
+    filled = extended(base)
     mean_level = float(np.nanmean(base))
     if mean_level <= 0 or np.nanmin(base) <= 0.02 * mean_level:
         return cycles, None
@@ -185,7 +205,7 @@ def moving_level(series: Series, steps: float) -> Series:
     return level
 
 
-def _extended(level: Series) -> Series:
+def extended(level: Series) -> Series:
     """The moving level at every step: the nearest known one where there is none."""
     known = np.flatnonzero(~np.isnan(level))
     return np.asarray(np.interp(np.arange(len(level)), known, level[known]))
@@ -222,20 +242,16 @@ def long_run_variance(sample: Series) -> float:
     """Variance of the mean of n steps, times n, by the robust variogram: levels that jump hardly move it."""
     if len(sample) < 4 * LAGS:
         return robust_sd(np.diff(sample)) ** 2 / 2
-    half_squares = np.array([robust_sd(sample[lag:] - sample[:-lag]) ** 2 / 2 for lag in range(1, LAGS + 1)])
+    half_squares: Series = np.array([robust_sd(sample[lag:] - sample[:-lag]) ** 2 / 2 for lag in range(1, LAGS + 1)])
     variance = float(half_squares[LAGS // 2 :].mean())
     if variance == 0:
         return float(np.mean(np.diff(sample) ** 2)) / 2
     memory = 1 - half_squares / variance
     kept = memory[: int(np.argmax(memory < 0.1)) or (0 if memory[0] < 0.1 else LAGS)]
-    return max(variance * (1 + 2 * float(kept.sum())), half_squares[0])
+    return max(variance * (1 + 2 * float(kept.sum())), float(half_squares[0]))
 
 
 def _levels(clean: Series, jumps: NDArray[np.int64]) -> Series:
     """`(T,)` the mean of each stretch between jumps."""
     edges = [0, *jumps.tolist(), len(clean)]
-    return np.concatenate(
-        [np.full(b - a, np.nanmean(clean[a:b])) for a, b in zip(edges[:-1], edges[1:], strict=True)]
-    )
-
-
+    return np.concatenate([np.full(b - a, np.nanmean(clean[a:b])) for a, b in itertools.pairwise(edges)])

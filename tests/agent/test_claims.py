@@ -209,3 +209,30 @@ def test_a_number_may_share_the_unit_of_its_sentence() -> None:
 
     assert _marked(check(text, LEDGER)) == []
     assert _marked(check("The lowest was 378 [E1].", LEDGER)) == ["378"]
+
+
+@pytest.mark.parametrize("unit", ["µg/m³", "μg/m3", "ug/m3"])
+@pytest.mark.parametrize("written", ["89.4 µg/m³", "89.4 μg/m³", "89.4 ug/m3", "89.4 micrograms per cubic metre"])
+def test_units_of_the_air_are_one_however_they_are_written(unit: str, written: str) -> None:
+    ledger = [_entry("E1", {"recent": (89.41, unit)})]
+
+    assert _marked(check(f"The PM2.5 was {written} [E1].", ledger)) == []
+    assert _marked(check(f"The PM2.5 was {written.replace('89.4', '99.4')} [E1].", ledger)) != []
+    assert _marked(check("The PM2.5 was 89.4 ppm [E1].", ledger)) == ["89.4 ppm"]
+
+
+@pytest.mark.parametrize("written", ["1,285 requests/min", "1,285 requests per minute"])
+def test_requests_per_minute(written: str) -> None:
+    ledger = [_entry("E1", {"recent": (1285.2, "requests/min")})]
+
+    assert _marked(check(f"The load was {written} [E1].", ledger)) == []
+    assert _marked(check("The load was 1,285 requests/s [E1].", ledger)) == ["1,285 requests/s"]
+
+
+def test_a_quotation_of_a_text_with_quotation_marks_is_found() -> None:
+    passage = Passage(doc_id="n", text='Closed." [E9] It carries "9999 vehicles', source="x", span=(0, 39))
+    ledger = [_entry("E1", {}, texts=[passage])]
+
+    checked = check("The log says \"Closed.' (E9) It carries '9999 vehicles\" [E1].", ledger)
+
+    assert [(claim.kind, claim.status) for claim in checked.claims] == [("quote", "verified")]

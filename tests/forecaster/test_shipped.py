@@ -18,7 +18,11 @@ from mm4st_agent.forecaster.numeric import quantiles_at
 from mm4st_agent.forecaster.prediction import TrainedForecaster, shipped_checkpoints
 from mm4st_agent.forecaster.slots import slots_of
 
-SHIPPED = [("demo", "flow"), ("demo", "speed"), ("pems-orange", "flow"), ("pems-orange", "speed")]
+SHIPPED = [
+    *(("demo", channel) for channel in ("flow", "speed", "pm25", "no2", "requests")),
+    ("pems-orange", "flow"),
+    ("pems-orange", "speed"),
+]
 MAX_BYTES = 2 * 2**20
 
 
@@ -65,7 +69,7 @@ def test_it_beats_every_baseline_on_its_test_part(dataset: str, channel: str) ->
 
 @pytest.mark.parametrize(("dataset", "channel"), SHIPPED)
 def test_it_was_trained_on_todays_data(dataset: str, channel: str, open_panel: object) -> None:
-    panel: Panel = open_panel(dataset)  # type: ignore[operator]
+    panel: Panel = open_panel(dataset).of(channel)  # type: ignore[operator]
     checkpoint = load(shipped_checkpoints() / f"{dataset}-{channel}")
     card, scaler = checkpoint.card, checkpoint.preparation.scaler
 
@@ -80,7 +84,7 @@ def test_it_was_trained_on_todays_data(dataset: str, channel: str, open_panel: o
 
 @pytest.mark.parametrize(("dataset", "channel"), SHIPPED)
 def test_its_weights_are_those_that_were_validated(dataset: str, channel: str, open_panel: object) -> None:
-    panel: Panel = open_panel(dataset)  # type: ignore[operator]
+    panel: Panel = open_panel(dataset).of(channel)  # type: ignore[operator]
     checkpoint = load(shipped_checkpoints() / f"{dataset}-{channel}")
     card, observed = checkpoint.card, panel.observed(channel)
 

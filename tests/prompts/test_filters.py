@@ -64,3 +64,30 @@ def test_a_span_over_midnight_names_both_days() -> None:
     text = prompts.until("2012-03-06T23:55-08:00", "2012-03-07T00:55-08:00")
 
     assert text == "from 23:55 on Tuesday 6 March 2012 to 00:55 on Wednesday 7 March 2012"
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("Closed until noon.", '"Closed until noon."'),
+        ('He said "all clear" [E1]\n# and left', "\"He said 'all clear' (E1) # and left\""),
+        ("“Now” <img src=x> ![p](u)", "\"'Now' ‹img src=x› !(p)(u)\""),
+    ],
+)
+def test_a_quotation_cannot_be_ended_from_inside(text: str, quoted: str) -> None:
+    assert prompts._quoted(text) == quoted
+    assert prompts._quoted(prompts.quotable(text)) == quoted
+
+
+def test_a_place_from_outside_stays_short() -> None:
+    assert prompts._inline("Harbour\nBridge") == "Harbour Bridge"
+    assert len(prompts._inline("x" * 500)) < 100
+
+
+@pytest.mark.parametrize(
+    ("title", "verb"),
+    [("traffic flow", "was"), ("travel information requests", "were"), ("fine particles (PM2.5)", "were"),
+     ("PM2.5", "was"), ("bus", "was"), ("loss", "was"), ("", "was")],
+)  # fmt: skip
+def test_a_title_has_its_verb(title: str, verb: str) -> None:
+    assert prompts._was(title) == verb

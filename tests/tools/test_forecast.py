@@ -21,7 +21,7 @@ from mm4st_agent.knowledge.index import KnowledgeIndex
 from tools.context import ToolContext
 from tools.forecast import FORECAST, ForecastOut
 
-AS_OF = "2025-09-26T07:30"
+AS_OF = "2025-10-23T07:30"
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def run(context: ToolContext, **args: object) -> ForecastOut:
 def test_the_next_hour(context_at: Callable[..., ToolContext]) -> None:
     ctx = context_at()
 
-    reply = run(ctx, dataset="demo", node="D05")
+    reply = run(ctx, dataset="demo", node="S039")
 
     assert [step.time.strftime("%H:%M") for step in reply.steps] == [
         f"{7 + m // 60:02}:{m % 60:02}" for m in range(30, 90, 5)
     ]
-    assert reply.covers_from.isoformat() == "2025-09-26T07:30:00+01:00"
-    assert reply.covers_until.isoformat() == "2025-09-26T08:30:00+01:00"
+    assert reply.covers_from.isoformat() == "2025-10-23T07:30:00+01:00"
+    assert reply.covers_until.isoformat() == "2025-10-23T08:30:00+01:00"
     assert reply.as_of == reply.covers_from
     for step in reply.steps:
         assert step.low <= step.median <= step.high  # type: ignore[operator]
@@ -73,30 +73,30 @@ def test_the_next_hour(context_at: Callable[..., ToolContext]) -> None:
 
 
 def test_numbers_carry_their_units(context_at: Callable[..., ToolContext]) -> None:
-    values = run(context_at(), dataset="demo", node="D05").quantities()
+    values = run(context_at(), dataset="demo", node="S039").quantities()
 
     assert values["steps[0].median"].unit == values["peak.low"].unit == "vehicles/5 min"
     assert values["total.median"].unit == "vehicles"
     assert values["backtest.mae"].unit == "vehicles/5 min"
     assert values["backtest.coverage80"].unit == values["change"].unit == values["interval"].unit == "%"
     assert values["minutes"].unit == "min"
-    assert values["node"].value == "D05"
+    assert values["node"].value == "S039"
     assert values["covers_from"].unit == "time"
 
 
 def test_the_change_is_against_the_span_before(context_at: Callable[..., ToolContext], demo: Panel) -> None:
-    reply = run(context_at(), dataset="demo", node="D05", minutes=30)
+    reply = run(context_at(), dataset="demo", node="S039", minutes=30)
 
-    before = demo.until(AS_OF).observed("flow")[-6:, demo.position("D05")]
+    before = demo.until(AS_OF).only(["S039"]).observed("flow")[-6:, 0]
     assert reply.previous_mean == pytest.approx(float(np.nanmean(before)), rel=1e-4)
     assert reply.forecast_mean == pytest.approx(float(np.mean([step.median or 0 for step in reply.steps])), rel=1e-3)
     assert reply.change == pytest.approx(100 * (reply.forecast_mean / reply.previous_mean - 1), rel=1e-2)  # type: ignore[operator]
 
 
 def test_a_later_span(context_at: Callable[..., ToolContext], demo: Panel) -> None:
-    whole = run(context_at(), dataset="demo", node="D05")
+    whole = run(context_at(), dataset="demo", node="S039")
 
-    reply = run(context_at(), dataset="demo", node="D05", minutes=20, start_in_minutes=30)
+    reply = run(context_at(), dataset="demo", node="S039", minutes=20, start_in_minutes=30)
 
     assert [step.time for step in reply.steps] == [step.time for step in whole.steps[6:10]]
     assert (reply.minutes, reply.covers_from.strftime("%H:%M"), reply.covers_until.strftime("%H:%M")) == (
@@ -107,14 +107,14 @@ def test_a_later_span(context_at: Callable[..., ToolContext], demo: Panel) -> No
     assert [step.median for step in reply.steps] == [step.median for step in whole.steps[6:10]]
     assert reply.total.median == pytest.approx(sum(step.median or 0 for step in reply.steps), rel=1e-3)
     assert reply.peak in reply.steps
-    before = demo.until(AS_OF).observed("flow")[-4:, demo.position("D05")]
+    before = demo.until(AS_OF).only(["S039"]).observed("flow")[-4:, 0]
     assert reply.previous_mean == pytest.approx(float(np.nanmean(before)), rel=1e-4)
     assert reply.backtest.total_coverage80 is None
     assert not any("covers" in warning for warning in reply.warnings)
 
 
 def test_a_span_between_the_steps_is_widened(context_at: Callable[..., ToolContext]) -> None:
-    reply = run(context_at(), dataset="demo", node="D05", minutes=10, start_in_minutes=13)
+    reply = run(context_at(), dataset="demo", node="S039", minutes=10, start_in_minutes=13)
 
     assert (reply.covers_from.strftime("%H:%M"), reply.covers_until.strftime("%H:%M")) == ("07:40", "07:55")
     assert any("covers 15 minutes instead of 10" in warning for warning in reply.warnings)
@@ -131,7 +131,7 @@ def test_no_percentage_of_means_that_are_not_above_zero(
         context_at(shipped=False), registry=Registry(None, tmp_path / "other", {"demo": lambda: shifted})
     )
 
-    reply = run(ctx, dataset="demo", node="D05")
+    reply = run(ctx, dataset="demo", node="S039")
 
     assert reply.change is None
     assert reply.previous_mean is not None
@@ -147,14 +147,14 @@ def test_data_that_are_too_short_as_a_whole(
     )
 
     with pytest.raises(ToolError, match="it has 20 time steps, and a forecast needs 36") as caught:
-        run(ctx, dataset="demo", node="D05")
+        run(ctx, dataset="demo", node="S039")
 
     assert "Choose a time" not in caught.value.hint
 
 
 def test_a_baseline_that_leads_is_named_with_what_it_fell_back_to(context_at: Callable[..., ToolContext]) -> None:
-    early = run(context_at("2025-09-01T12:00", shipped=False), dataset="demo", node="D05", minutes=15)
-    trained = run(context_at(), dataset="demo", node="D05")
+    early = run(context_at("2025-09-01T12:00", shipped=False), dataset="demo", node="S039", minutes=15)
+    trained = run(context_at(), dataset="demo", node="S039")
 
     assert early.baseline_leads
     assert early.baseline_name in ("the last reading", "the mean so far")
@@ -167,17 +167,17 @@ def test_a_baseline_that_leads_is_named_with_what_it_fell_back_to(context_at: Ca
 def test_the_picture_is_kept_and_says_synthetic(context_at: Callable[..., ToolContext]) -> None:
     ctx = context_at()
 
-    reply = run(ctx, dataset="demo", node="D05")
+    reply = run(ctx, dataset="demo", node="S039")
 
     assert ctx.images.get(reply.figure.image_id).startswith(b"\x89PNG")
-    assert "D05" in reply.figure.title
+    assert "S039" in reply.figure.title
     assert "ynthetic" in reply.figure.alt
     assert reply.synthetic
     assert any("synthetic" in warning for warning in reply.warnings)
 
 
 def test_a_mean_channel_has_a_mean(context_at: Callable[..., ToolContext]) -> None:
-    reply = run(context_at(), dataset="demo", node="D05", channel="speed", minutes=15)
+    reply = run(context_at(), dataset="demo", node="S039", channel="speed", minutes=15)
 
     assert (reply.total.aggregation, reply.total.unit, reply.unit) == ("mean", "km/h", "km/h")
     assert (
@@ -186,14 +186,14 @@ def test_a_mean_channel_has_a_mean(context_at: Callable[..., ToolContext]) -> No
 
 
 def test_minutes_become_whole_steps(context_at: Callable[..., ToolContext]) -> None:
-    reply = run(context_at(), dataset="demo", node="D05", minutes=7)
+    reply = run(context_at(), dataset="demo", node="S039", minutes=7)
 
     assert (len(reply.steps), reply.minutes) == (2, 10)
     assert any("covers 10 minutes" in warning for warning in reply.warnings)
 
 
 def test_without_a_checkpoint_a_baseline_answers(context_at: Callable[..., ToolContext]) -> None:
-    reply = run(context_at(shipped=False), dataset="demo", node="D05")
+    reply = run(context_at(shipped=False), dataset="demo", node="S039")
 
     assert reply.model in ("last_value", "same_slot_last_week", "slot_mean")
     assert reply.trained_until is None
@@ -203,18 +203,18 @@ def test_without_a_checkpoint_a_baseline_answers(context_at: Callable[..., ToolC
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        ({"node": "D99"}, "no station 'D99'"),
+        ({"node": "S999"}, "no station 'S999'"),
         (
-            {"node": "D05", "minutes": 600},
+            {"node": "S039", "minutes": 600},
             r"'demo' reaches 1 hour \(12 steps\) ahead; 10 hours is too far. Ask for at most 1 hour.",
         ),
-        ({"node": "D05", "minutes": 60, "start_in_minutes": 240}, "5 hours is too far. Ask for at most 1 hour."),
-        ({"node": "D05", "minutes": 10**12}, "less than or equal to 100000"),
-        ({"node": "D05", "start_in_minutes": 10**12}, "less than or equal to 100000"),
-        ({"node": "D05", "start_in_minutes": -5}, "greater than or equal to 0"),
-        ({"node": "D05", "minutes": 0}, "greater than or equal to 1"),
-        ({"node": "D05", "channel": "rain"}, "no channel 'rain'"),
-        ({"node": "D05", "horizon": 3}, "Extra inputs"),
+        ({"node": "S039", "minutes": 60, "start_in_minutes": 240}, "5 hours is too far. Ask for at most 1 hour."),
+        ({"node": "S039", "minutes": 10**12}, "less than or equal to 100000"),
+        ({"node": "S039", "start_in_minutes": 10**12}, "less than or equal to 100000"),
+        ({"node": "S039", "start_in_minutes": -5}, "greater than or equal to 0"),
+        ({"node": "S039", "minutes": 0}, "greater than or equal to 1"),
+        ({"node": "S039", "channel": "rain"}, "no channel 'rain'"),
+        ({"node": "S039", "horizon": 3}, "Extra inputs"),
     ],
 )
 def test_bad_arguments_get_one_sentence(
@@ -226,7 +226,7 @@ def test_bad_arguments_get_one_sentence(
 
 def test_too_early_a_clock(context_at: Callable[..., ToolContext]) -> None:
     with pytest.raises(ToolError, match=r"needs 12.*from 2025-09-01T01:00 on"):
-        run(context_at("2025-09-01T00:30"), dataset="demo", node="D05")
+        run(context_at("2025-09-01T00:30"), dataset="demo", node="S039")
 
 
 def test_a_station_that_nobody_measured(context_at: Callable[..., ToolContext], real_data: Path) -> None:

@@ -17,9 +17,9 @@ from tools.readings import given, mean_of, usual_level
 def test_the_usual_level_is_what_pandas_finds_in_earlier_weeks(steps: int) -> None:
     panel = demo_panel().until("2025-09-22T00:10")
 
-    usual = usual_level(panel, "D05", "flow", steps)
+    usual = usual_level(panel, "S039", "flow", steps)
 
-    series = pd.Series(panel.observed()[:, 4].astype(float), panel.times)
+    series = pd.Series(panel.only(["S039"]).observed()[:, 0].astype(float), panel.times)
     weeks = [pd.Timedelta(weeks=k) for k in range(1, 5)]
     near = [pd.Timedelta(minutes=m) for m in (-5, 0, 5)]
     for i in {*range(0, steps, 97), steps - 1}:
@@ -32,7 +32,7 @@ def test_the_usual_level_is_what_pandas_finds_in_earlier_weeks(steps: int) -> No
 def test_a_longer_window_does_not_change_what_is_usual() -> None:
     panel = demo_panel().until("2025-09-20T12:00")
 
-    long, short = (usual_level(panel, "D05", "speed", steps).means for steps in (2000, 12))
+    long, short = (usual_level(panel, "S039", "speed", steps).means for steps in (2000, 12))
 
     np.testing.assert_array_equal(long[-12:], short)
 
@@ -44,14 +44,14 @@ def test_holidays_and_imputed_readings_do_not_count() -> None:
 
     # In the week before lies the first Monday of September, a holiday in the United States.
     monday = slice(-36 * 12, -12 * 12 - 1)
-    assert np.isfinite(usual_level(panel, "D05", "flow", 36 * 12).means[monday]).all()
-    assert np.isnan(usual_level(holiday, "D05", "flow", 36 * 12).means[1:281]).all()
-    assert np.isnan(usual_level(dataclasses.replace(panel, data=masked), "D05", "flow", 12).means).all()
+    assert np.isfinite(usual_level(panel, "S039", "flow", 36 * 12).means[monday]).all()
+    assert np.isnan(usual_level(holiday, "S039", "flow", 36 * 12).means[1:281]).all()
+    assert np.isnan(usual_level(dataclasses.replace(panel, data=masked), "S039", "flow", 12).means).all()
 
 
 def test_an_unknown_node_is_refused() -> None:
-    with pytest.raises(UsageError, match="no station 'D99'"):
-        usual_level(demo_panel(), "D99", "flow", 3)
+    with pytest.raises(UsageError, match="no station 'S999'"):
+        usual_level(demo_panel(), "S999", "flow", 3)
 
 
 def test_numbers_are_rounded_and_never_nan() -> None:

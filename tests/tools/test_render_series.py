@@ -84,10 +84,10 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
 def test_a_line_of_the_demo_city(context) -> None:
     ctx = context("2025-09-20T12:00")
 
-    reply = RENDER_SERIES.run({"dataset": "demo", "node": "D08"}, ctx)
+    reply = RENDER_SERIES.run({"dataset": "demo", "node": "S065"}, ctx)
 
     assert ctx.images.get(reply.figure.image_id).startswith(b"\x89PNG")
-    assert reply.figure.title == "Station D08 (Stadium westbound): traffic flow"
+    assert reply.figure.title == "Road station S065 (Stadium westbound): traffic flow"
     assert reply.figure.alt.startswith("Synthetic data. ")
     assert (reply.steps, reply.nodes, reply.unit, reply.channel) == (288, 1, "vehicles/5 min", "flow")
     assert reply.until == datetime.fromisoformat("2025-09-20T11:55+01:00")
@@ -142,8 +142,8 @@ def test_usual_agrees_with_the_reading_of_the_series(context, drawn, hours) -> N
 
     ctx = context("2025-09-17T08:00")
 
-    RENDER_SERIES.run({"dataset": "demo", "node": "D04", "hours": hours}, ctx)
-    told = QUERY_SERIES.run({"dataset": "demo", "node": "D04", "hours": hours}, ctx)
+    RENDER_SERIES.run({"dataset": "demo", "node": "S004", "hours": hours}, ctx)
+    told = QUERY_SERIES.run({"dataset": "demo", "node": "S004", "hours": hours}, ctx)
 
     measured = ~np.isnan(drawn[0]["values"][-6:]) & ~drawn[0]["imputed"][-6:]
     assert drawn[0]["usual"][-6:][measured].mean() == pytest.approx(told.usual, rel=1e-5)
@@ -152,13 +152,13 @@ def test_usual_agrees_with_the_reading_of_the_series(context, drawn, hours) -> N
 def test_until_ends_the_window(context, drawn) -> None:
     ctx = context("2025-09-20T12:00")
 
-    reply = RENDER_SERIES.run({"dataset": "demo", "node": "D08", "hours": 1.5, "until": "2025-09-18T09:00"}, ctx)
-    then = RENDER_SERIES.run({"dataset": "demo", "node": "D08", "hours": 1.5}, context("2025-09-18T09:00"))
+    reply = RENDER_SERIES.run({"dataset": "demo", "node": "S065", "hours": 1.5, "until": "2025-09-18T09:00"}, ctx)
+    then = RENDER_SERIES.run({"dataset": "demo", "node": "S065", "hours": 1.5}, context("2025-09-18T09:00"))
 
     assert reply == then
     assert (reply.steps, reply.until.isoformat()) == (18, "2025-09-18T08:55:00+01:00")
     with pytest.raises(ToolError, match="until 2025-09-20T12:01 is not between"):
-        RENDER_SERIES.run({"dataset": "demo", "node": "D08", "until": "2025-09-20T12:01"}, ctx)
+        RENDER_SERIES.run({"dataset": "demo", "node": "S065", "until": "2025-09-20T12:01"}, ctx)
 
 
 def test_names_are_shown_with_single_spaces(context, drawn) -> None:
@@ -188,12 +188,12 @@ def test_a_heatmap_shows_the_surroundings_in_road_order(context, drawn) -> None:
 
 
 def test_a_heatmap_without_a_node_shows_all_or_the_nodes_around_the_hub(context, drawn) -> None:
-    few = RENDER_SERIES.run({"dataset": "demo", "picture": "heatmap", "hours": 6}, context())
+    few = RENDER_SERIES.run({"dataset": "chain", "picture": "heatmap", "hours": 6}, context(chain=chain_panel(24)))
     many = RENDER_SERIES.run({"dataset": "chain", "picture": "heatmap"}, context(chain=chain_panel(207)))
 
     assert (few.nodes, many.nodes) == (24, MAX_ROWS)
-    assert drawn[0]["title"] == "All 24 stations: traffic flow"
-    assert [label.split()[0] for label in drawn[0]["node_labels"][:6]] == [f"D{i:02d}" for i in range(1, 7)]
+    assert drawn[0]["title"] == "All 24 sensors: water level"
+    assert [label.split()[0] for label in drawn[0]["node_labels"][:6]] == [f"N{i}" for i in range(6)]
     assert drawn[1]["title"] == "60 of 207 sensors, nearest to the one with the most links: water level"
     assert drawn[1]["highlight"] is None
 

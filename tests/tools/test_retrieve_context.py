@@ -113,7 +113,7 @@ def test_events_near_the_node_come_with_their_facts(ctx: ToolContext) -> None:
     assert here.passage.place == "near a"
     assert reply.events[2].hops == 1
     assert reply.notes == []
-    assert (reply.events_found, reply.events_logged) == (4, 7)
+    assert (reply.events_found, reply.events_announced, reply.events_logged) == (3, 1, 7)
 
 
 def test_quantities_carry_units_and_ids(ctx: ToolContext) -> None:
@@ -200,7 +200,7 @@ def test_limit_cuts_the_list_but_not_the_count(ctx: ToolContext) -> None:
 
     assert len(reply.events) == 1
     assert len(reply.notes) <= 1
-    assert reply.events_found == 4
+    assert (reply.events_found, reply.events_announced) == (3, 1)
 
 
 def test_text_is_given_as_it_is(ctx: ToolContext) -> None:
@@ -270,7 +270,7 @@ def test_pems_orange_has_the_evening_before(real_data: Path, tmp_path: Path) -> 
         "I5 N - Sr57: 1182-Trfc Collision-No Inj",
     }
     assert {hit.passage.source for hit in evening} == {
-        f"CHP incident {number} (Caltrans PeMS)" for number in (20702110, 20702111, 20702280)
+        f"CHP incident {number}" for number in (20702110, 20702111, 20702280)
     }
     assert all(hit.start.date().isoformat() == "2022-01-24" and hit.ongoing is False for hit in evening)
     assert all(hit.distance is not None and hit.distance <= 1 for hit in evening)

@@ -15,7 +15,7 @@ _WORDS = rf"(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(list(_SMALL)[:9])}))?\b|(?:
 _FRACTIONS = {
     r"(?:a\s+)?quarter\s+of\s+an?": 0.25,
     r"three[- ]quarters\s+of\s+an?": 0.75,
-    r"half\s+(?:of\s+)?an?": 0.5,
+    r"half(?:\s+(?:of\s+)?an?)?": 0.5,
     r"an?\s+couple\s+of|couple\s+of|an?\s+couple": 2.0,
     r"an?\s+few|few": 3.0,
     r"an?": 1.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import prompts
@@ -77,7 +78,8 @@ def _find(turn: Turn, query: str, request: Request) -> Place | str | None:
         told = place["description"]
         label = place["id"] if told == place["id"] else f"{place['id']} ({told})"
         return {**place, "label": label, "word": turn.session.word(place["kind"])}
-    wanted = _asked_for(turn, request)
+    narrowed = query not in request.identified
+    wanted = _asked_for(turn, request if narrowed else replace(request, kind=None, sure=False))
     if best:
         return say("which_place", turn, matches=best, evidence=found.evidence, **wanted)
     if request.weak:

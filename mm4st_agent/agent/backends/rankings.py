@@ -17,7 +17,7 @@ _TOP = (
     r"busiest|fastest|most|highest|largest|biggest|greatest|strongest|peaks?|maximum|max",
     r"quietest|slowest|least|lowest|smallest|weakest|emptiest|minimum|min",
 )
-_GOOD_OR_BAD = (r"worst|dirtiest|jammed|congested|bad", r"best|cleanest|freest")
+_GOOD_OR_BAD = (r"worst|dirtiest|jammed|jams?|congested|congestion|bad", r"best|cleanest|freest")
 _USUAL = r"unusual\w*|abnormal\w*|anomal\w*|usual|normal|normally|usually"
 _BELOW_USUAL = r"\b(?:below|under|less than|lower than|quieter than|fewer than|slower than)\b.{0,12}\b(?:usual|normal)"
 _RISING = r"rising|rises?|risen|rose|increas\w*|growing|grown|grew|climb\w*|up most"
@@ -107,6 +107,7 @@ def _asks(place_word: str) -> tuple[re.Pattern[str], ...]:
         rf"\bwhich\s+(?:one\s+)?(?:is|are|has|have|was|were)\b.{{0,20}}\b(?:{_SUPERLATIVE})\b",
         rf"\bwhere\b.{{0,60}}\b(?:{_ANY})\b",
         rf"\b(?:{_SUPERLATIVE})(?:\s+(?!at\b|of\b|in\b|near\b|the\b|on\b)\w+){{0,2}}\s+{nouns}s?\b",
+        rf"\b(?:{_ANY}|busy|quiet|slow)\b.{{0,40}}\banywhere\b",
         rf"\b{nouns}s\b.{{0,40}}\b(?:{_ANY})\b",
         rf"\brank(?:ing)?\b.{{0,30}}\b{nouns}s\b|\btop\s+\w+\s.{{0,30}}\b{nouns}s\b",
     )

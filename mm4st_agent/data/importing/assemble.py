@@ -21,7 +21,7 @@ from mm4st_agent.data.importing.options import ImportOptions
 from mm4st_agent.data.importing.quantities import quantity
 from mm4st_agent.data.importing.records import RecordSource
 from mm4st_agent.data.importing.regrid import Codes, Regrid, Repeats
-from mm4st_agent.data.importing.times import EPOCH, WITH_OFFSET, instants, zone_of
+from mm4st_agent.data.importing.times import EPOCH, WITH_OFFSET, YEARS, instants, zone_of
 from mm4st_agent.errors import DataError
 
 EXACT_IN_FLOAT32 = 2**24
@@ -151,8 +151,15 @@ def _counted_grid(source: Source, options: ImportOptions, findings: list[Finding
     count = sum(len(next(iter(block.values()))) for block in source.blocks())
     start = pd.Series([pd.Timestamp(options.start)], index=["start"], name="start")
     first = instants(source.path, start, zone)
-    step = pd.Timedelta(options.step_s, "s")
-    ns = first.ns[0] + step.value * np.arange(count, dtype=np.int64)
+    step_ns = round(options.step_s * 1e9)
+    last = int(first.ns[0]) + step_ns * count
+    if last > pd.Timestamp(year=YEARS[1], month=12, day=31).value:
+        raise DataError(
+            f"{source.path}: {count:,} rows of {options.step_s:g} s from {options.start:%Y-%m-%dT%H:%M} on end after "
+            f"the year {YEARS[1]}.",
+            "Is the step in seconds?",
+        )
+    ns = first.ns[0] + step_ns * np.arange(count, dtype=np.int64)
     grid = even_grid(source.path, ns, pd.RangeIndex(1, count + 1), options.step_s)
     shown = f"{pd.Timestamp(options.start):%Y-%m-%dT%H:%M} {zone.key}"
     findings.append(Finding("start", shown, "As stated; each row is one step later.", "stated"))

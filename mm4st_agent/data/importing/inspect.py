@@ -13,6 +13,7 @@ from mm4st_agent.data.importing.draft import Draft
 from mm4st_agent.data.importing.options import ImportOptions
 from mm4st_agent.data.importing.times import zone_of
 from mm4st_agent.data.panel import EDGE_COLUMNS, MASK, Panel
+from mm4st_agent.errors import DataError
 
 
 def inspect(path: Path, name: str, options: ImportOptions | None = None, *, progress: Progress | None = None) -> Draft:
@@ -33,8 +34,11 @@ def inspect(path: Path, name: str, options: ImportOptions | None = None, *, prog
 
     options = options or ImportOptions()
     zone = zone_of(options.time_zone)
-    source, options = read_source(path, options)
-    return assemble(name, source, read_layers(options, source, zone), options, progress=progress)
+    try:
+        source, options = read_source(path, options)
+        return assemble(name, source, read_layers(options, source, zone), options, progress=progress)
+    except OSError as err:
+        raise DataError(f"{err.filename or path} cannot be read: {err.strerror or err}.") from err
 
 
 def draft_panel(draft: Draft) -> Panel:

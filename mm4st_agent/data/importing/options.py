@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Layout = Literal["auto", "wide", "long", "records"]
 """wide: a time column and a column a node. long: a row a time and node, a column a channel (and covariates).
 records: a row an occurrence (a request, a trip), counted and summed by step."""
+MAX_STEP_S = 1e9
+"""About 30 years."""
 Duplicates = Literal["last", "first", "mean", "refuse"]
 
 
@@ -30,7 +32,7 @@ class ImportOptions(BaseModel):
     time_label: Literal["start", "instant"] = "instant"
     start: datetime | None = None
     """First stamp of a file that has none; local time of `time_zone`."""
-    step_s: float | None = Field(None, gt=0)
+    step_s: float | None = Field(None, gt=0, le=MAX_STEP_S)
     """Time step in seconds; None takes the most frequent one."""
     channel: str | None = None
     """What the readings of a single-channel file are called."""

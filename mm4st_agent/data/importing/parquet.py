@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mm4st_agent.data.importing.draft import BLOCK_BYTES
 from mm4st_agent.data.importing.rows import MAX_COLUMNS, SAMPLE_ROWS, Rows, Table
+from mm4st_agent.data.importing.safety import DAMAGED, reason
 from mm4st_agent.data.importing.values import numbers
 from mm4st_agent.errors import DataError
 
@@ -184,8 +185,8 @@ class _Reading:
         return None
 
     def __exit__(self, kind: object, err: BaseException | None, trace: object) -> None:
-        if isinstance(err, (pa.ArrowException, OSError, ValueError)):
-            raise DataError(f"{self.path} is not a readable Parquet file: {str(err).rstrip('.')}.") from err
+        if isinstance(err, (pa.ArrowException, *DAMAGED)):
+            raise DataError(f"{self.path} is not a readable Parquet file: {reason(err)}.") from err
 
 
 def _frame(batch: Any) -> pd.DataFrame:

@@ -64,6 +64,8 @@ def read_source(path: Path, options: ImportOptions) -> tuple[Source, ImportOptio
         raise DataError(f"There is no file or folder {path}.")
     if path.is_dir():
         return _read_folder(path, options)
+    if not path.is_file():
+        raise DataError(f"{path} is neither a file nor a folder.")
     if is_archive(path):
         return _read_archive(path, options)
     return _read_file(path, options)
@@ -214,7 +216,7 @@ def _walk(folder: Path) -> list[Path]:
             if path.is_dir() and not any((path / mark).is_file() for mark in ZARR_MARKS):
                 if not path.is_symlink():
                     todo.append(path)
-            else:
+            elif path.is_dir() or path.is_file():
                 found.append(path)
             if len(found) > MAX_MEMBERS:
                 raise DataError(f"{folder} holds more than {MAX_MEMBERS:,} files.", "Give the folder of one data set.")

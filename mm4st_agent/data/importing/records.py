@@ -53,7 +53,7 @@ def read_records(table: Table, layout: Layout, options: ImportOptions) -> Record
     for ns, _, found in _instants(table, layout, options, nodes, ()):
         low, high, rows = min(low, int(ns.min())), max(high, int(ns.max())), rows + len(ns)
         findings.extend(each for each in found if each.what not in {known.what for known in findings})
-    offset = zone_of(options.time_zone).utcoffset(pd.Timestamp(low).to_pydatetime())
+    offset = zone_of(options.time_zone).utcoffset(pd.Timestamp(low).to_pydatetime(warn=False))
     local = int(offset.total_seconds()) * 10**9 if offset is not None else 0
     start = (low + local) // step * step - local
     length = (high - start) // step + 1

@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
@@ -15,6 +14,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from mm4st_agent.data.importing.safety import DAMAGED, reason
+from mm4st_agent.data.importing.workbook import reading_workbook
 from mm4st_agent.errors import DataError
 
 Role = Literal["readings", "nodes", "edges", "matrix", "events", "trajectories", "places", "windows", "pickle", "other"]
@@ -140,12 +141,13 @@ def glimpse(path: Path) -> Glimpse | None:
         if name.endswith(".parquet"):
             return _parquet_glimpse(path)
         if name.endswith(".xlsx"):
-            table = pd.read_excel(path, nrows=GLIMPSE_ROWS, dtype=str, keep_default_na=False)
+            with reading_workbook(path):
+                table = pd.read_excel(path, nrows=GLIMPSE_ROWS, dtype=str, keep_default_na=False)
             rows = tuple(tuple(str(c) for c in row) for row in table.itertuples(index=False))
             return Glimpse(path, tuple(map(str, table.columns)), rows, 0) if rows else None
         return _text_glimpse(path)
-    except (OSError, EOFError, zlib.error, ValueError, KeyError, csv.Error) as err:
-        raise DataError(f"{path} is not a readable table: {str(err).strip().rstrip('.')}.") from err
+    except DAMAGED as err:
+        raise DataError(f"{path} is not a readable table: {reason(err)}.") from err
 
 
 def _parquet_glimpse(path: Path) -> Glimpse | None:
@@ -167,6 +169,8 @@ def _text_glimpse(path: Path) -> Glimpse | None:
             return None
         if len(head[0]) == GLIMPSE_BYTES and not head[0].endswith(b"\n"):
             raise ValueError(f"its first line is longer than {GLIMPSE_BYTES:,} bytes")
+        if b"\r" in head[0].rstrip(b"\r\n") and b'"' not in head[0]:
+            raise ValueError("its lines end with a carriage return alone; save it with ordinary line ends")
         lines = len(head) + sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
     text = b"".join(head).decode("utf-8-sig", "replace")
     separator = max(",;\t", key=text.splitlines()[0].count)
@@ -286,10 +290,11 @@ def whole_table(path: Path) -> pd.DataFrame:
         if name.endswith(".parquet"):
             return pd.read_parquet(path).astype(str)
         if name.endswith(".xlsx"):
-            return pd.read_excel(path, dtype=str, keep_default_na=False)
+            with reading_workbook(path):
+                return pd.read_excel(path, dtype=str, keep_default_na=False)
         return pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, EOFError, zlib.error, ValueError, csv.Error) as err:
-        raise DataError(f"{path} is not a readable table: {str(err).strip().rstrip('.')}.") from err
+    except DAMAGED as err:
+        raise DataError(f"{path} is not a readable table: {reason(err)}.") from err
 
 
 def place_of(path: PurePath) -> str:

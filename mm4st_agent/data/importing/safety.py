@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import weakref
@@ -30,6 +32,11 @@ BROKEN = (
     NotImplementedError,
 )  # fmt: skip
 """What reading a damaged archive may raise (beside RuntimeError for one with a password)."""
+DAMAGED = (
+    *BROKEN, RuntimeError, LookupError, ArithmeticError, TypeError, AttributeError, AssertionError, SyntaxError,
+    struct.error, csv.Error,
+)  # fmt: skip
+"""What libraries raise that take a damaged file for a sound one and parse it."""
 WHY_NO_PICKLE = "reading a pickle runs whatever program is in it"
 
 
@@ -53,6 +60,8 @@ def check_archive(path: Path) -> None:
                     if stat.S_ISLNK(entry.external_attr >> 16):
                         raise DataError(f"{path} holds the link {entry.filename!r}.", "Pack the file itself.")
             return
+        if not path.name.lower().endswith(TAR_SUFFIXES):
+            raise DataError(f"{path} is not a readable archive: it is cut off, damaged, or no zip at all.")
         with tarfile.open(path) as tar:
             unpacked = 0
             # Member by member: a bomb is refused before the rest of it is unpacked to find the next header.
@@ -63,7 +72,7 @@ def check_archive(path: Path) -> None:
                 if not (member.isfile() or member.isdir()):
                     raise DataError(f"{path} holds {member.name!r}, a link or device.", "Pack the file itself.")
     except BROKEN as err:
-        raise DataError(f"{path} is not a readable archive: {str(err).rstrip('.')}.") from err
+        raise DataError(f"{path} is not a readable archive: {reason(err)}.") from err
 
 
 def check_inside(folder: Path, path: Path) -> Path:
@@ -78,6 +87,12 @@ def check_inside(folder: Path, path: Path) -> Path:
             f"{path} is a link that leads out of {folder}, to {found}.", "Put the file itself into the folder."
         )
     return found
+
+
+def reason(err: BaseException) -> str:
+    """The first line of what a library said, without a stop at its end."""
+    said = (str(err).strip() or type(err).__name__).splitlines()[0]
+    return (said if len(said) <= 200 else f"{said[:197]}...").rstrip(" .:")
 
 
 def refuse_pickle(path: Path) -> None:
@@ -127,7 +142,7 @@ class Unpacked(Scratch):
                     tar.extractall(self.folder, filter="data")
         except (*BROKEN, RuntimeError) as err:
             self.remove()
-            raise DataError(f"{path} cannot be unpacked: {str(err).rstrip('.')}.") from err
+            raise DataError(f"{path} cannot be unpacked: {reason(err)}.") from err
 
 
 def _check_size(path: Path, packed: int, members: int, unpacked: int) -> None:

@@ -254,7 +254,7 @@ def _are_dates(local: pd.Series) -> bool:
 def _offsets(zone: ZoneInfo, local: pd.Series) -> tuple[int, ...]:
     """The zone's different offsets from UTC in the time of the stamps, in ns."""
     span = pd.date_range(local.min(), local.max(), freq="7D").union(pd.DatetimeIndex([local.max()]))
-    found = {zone.utcoffset(stamp.to_pydatetime()) for stamp in span}
+    found = {zone.utcoffset(stamp.to_pydatetime(warn=False)) for stamp in span}
     return tuple(int(offset.total_seconds()) * 10**9 for offset in found if offset is not None)
 
 

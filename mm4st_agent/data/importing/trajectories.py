@@ -64,7 +64,11 @@ def holds_trajectories(path: Path) -> bool:
         return False
     rest = [str(column) for column in sample.columns if column not in columns]
     places = sample[[columns[0], *columns[2:]]].drop_duplicates()
-    return bool(places[columns[0]].duplicated().any()) or all(MOVING_COLUMN.search(name) for name in rest)
+    if places[columns[0]].duplicated().any():
+        return True
+    # Several things that come again where they were are sensors with their places in each row.
+    still = len(places) > 1 and sample[columns[0]].duplicated().any()
+    return not still and all(MOVING_COLUMN.search(name) for name in rest)
 
 
 def read_tracks(path: Path, zone: ZoneInfo, time_format: str | None = None) -> tuple[pd.DataFrame, tuple[Finding, ...]]:

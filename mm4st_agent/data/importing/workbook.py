@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import zipfile
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import pandas as pd
 
 from mm4st_agent.data.importing.draft import Finding
 from mm4st_agent.data.importing.rows import MAX_COLUMNS, FrameTable
-from mm4st_agent.data.importing.safety import check_archive
+from mm4st_agent.data.importing.safety import DAMAGED, check_archive, reason
 from mm4st_agent.errors import DataError, UsageError
 
 MAX_CELLS = 20_000_000
@@ -27,18 +29,15 @@ def read_sheet(path: Path, member: str | None = None) -> FrameTable:
         DataError: it is not readable, too large, or a formula has no stored result; the message names the cell.
     """
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
     if not path.is_file():
         raise DataError(f"There is no file {path}.")
     check_archive(path)
-    broken = (InvalidFileException, OSError, KeyError, ValueError, TypeError, AttributeError, SyntaxError)
-    try:
+    with reading_workbook(path), ExitStack() as opened:
         stored = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        opened.callback(stored.close)
         written = openpyxl.load_workbook(path, read_only=True, data_only=False)
-    except (*broken, zipfile.BadZipFile) as err:
-        raise DataError(f"{path} is not a readable workbook: {str(err).rstrip('.')}.") from err
-    try:
+        opened.callback(written.close)
         names = list(stored.sheetnames)
         if member is not None and member not in names:
             raise UsageError(f"{path} has no sheet {member!r}.", f"Its sheets: {', '.join(names)}.")
@@ -49,11 +48,21 @@ def read_sheet(path: Path, member: str | None = None) -> FrameTable:
                 found = (Finding("sheet", name, why, "stated" if member else "inferred"),) if len(names) > 1 else ()
                 return FrameTable(path, frame, found)
         raise DataError(f"{path} is empty: no sheet has a header and rows.")
-    except broken as err:
-        raise DataError(f"{path} is not a readable workbook: {str(err).rstrip('.')}.") from err
-    finally:
-        stored.close()
-        written.close()
+
+
+@contextmanager
+def reading_workbook(path: Path) -> Iterator[None]:
+    """Turns what a damaged workbook raises into our error; what openpyxl cannot show (styles, charts) is no matter.
+
+    Raises:
+        DataError: the workbook is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="openpyxl")
+            yield
+    except DAMAGED as err:
+        raise DataError(f"{path} is not a readable workbook: {reason(err)}.") from err
 
 
 def _frame(path: Path, name: str, stored: Any, written: Any) -> pd.DataFrame:

@@ -6,19 +6,26 @@ import math
 
 import torch
 
-from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
 from mm4st_agent.imaging.tensors.resize import pooling
 
 _SOURCE = "Ni et al. (2025), arXiv:2502.08869, section 3.1 (heatmaps)"
 
 
-def uvh(series: torch.Tensor, size: tuple[int, int] | None = None, period: int | None = None) -> torch.Tensor:
+def uvh(
+    series: torch.Tensor,
+    size: tuple[int, int] | None = None,
+    period: int | None = None,
+    *,
+    out: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Fold each series: a row a period, the oldest first; the unit of the series is kept.
 
     Args:
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W); None is (ceil(T / period), period).
         period: In steps; None takes sqrt(T), rounded up: find it with `mm4st_agent.patterns.period` first.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: readings and the mask. The last row is filled up with missing steps.
@@ -31,7 +38,7 @@ def uvh(series: torch.Tensor, size: tuple[int, int] | None = None, period: int |
     period = period or math.ceil(math.sqrt(length))
     rows = -(-length // period)
     padded = torch.nn.functional.pad(series, (0, rows * period - length), value=torch.nan)
-    return image_of(padded.reshape(batch, rows, period), size)
+    return image_of(padded.reshape(batch, rows, period), size, out)
 
 
 def unfold(image: torch.Tensor) -> torch.Tensor:
@@ -39,12 +46,13 @@ def unfold(image: torch.Tensor) -> torch.Tensor:
     return readings_of(image).flatten(1)
 
 
-def mvh(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+def mvh(series: torch.Tensor, size: tuple[int, int] | None = None, *, out: torch.Tensor | None = None) -> torch.Tensor:
     """A row a node, a column a step; the unit of the series is kept.
 
     Args:
         series: `(B, N, T)`, any unit, NaN is missing.
         size: (H, W); None is (N, T).
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: readings and the mask.
@@ -52,7 +60,7 @@ def mvh(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tens
     Raises:
         DataError: `series` is not `(B, N, T)`, or is empty.
     """
-    return image_of(checked(series, 3), size)
+    return image_of(checked(series, 3), size, out)
 
 
 def readings_of(image: torch.Tensor) -> torch.Tensor:
@@ -60,15 +68,21 @@ def readings_of(image: torch.Tensor) -> torch.Tensor:
     return torch.where(image[:, 1] > 0, image[:, 0], torch.nan)
 
 
-def image_of(grid: torch.Tensor, size: tuple[int, int] | None) -> torch.Tensor:
+def image_of(grid: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor | None = None) -> torch.Tensor:
     """`(B, H, W)` readings with NaN as `(B, 2, H, W)`; where `size` is smaller, means of the readings of each block."""
     seen = ~grid.isnan()
     filled = torch.where(seen, grid, 0.0)
-    if size is None or size == tuple(grid.shape[1:]):
-        return torch.stack([filled, seen.to(grid.dtype)], dim=1)
-    share = _resized(seen.to(grid.dtype), size)
-    mean = _resized(filled, size) / share.clamp(min=1e-12)
-    return torch.stack([torch.where(share > 0, mean, 0.0), share.clamp(max=1.0)], dim=1)
+    share = seen.to(grid.dtype)
+    if size is not None and size != tuple(grid.shape[1:]):
+        complete = bool(seen.all())
+        share = share.new_ones(()).expand(len(grid), *size) if complete else _resized(share, size).clamp(max=1.0)
+        mean = _resized(filled, size)
+        filled = mean if complete else torch.where(share > 0, mean / share.clamp(min=1e-12), 0.0)
+    if follows_gradients(grid):
+        return torch.stack([filled, share], dim=1)
+    image = canvas(grid, (len(grid), 2, *filled.shape[1:]), out)
+    image[:, 0], image[:, 1] = filled, share
+    return image
 
 
 def _resized(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

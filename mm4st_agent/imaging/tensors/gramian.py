@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
 from mm4st_agent.imaging.tensors.resize import outer_mask, segment_means
 
 _SOURCE = "Wang and Oates (2015), arXiv:1506.00327"
@@ -13,7 +13,7 @@ _SMALLEST = 1e-12
 """Under the root of 1 - x^2: the gradient is 0, rather than infinite, at the series' extremes."""
 
 
-def gasf(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+def gasf(series: torch.Tensor, size: tuple[int, int] | None = None, *, out: torch.Tensor | None = None) -> torch.Tensor:
     """`cos(phi_i + phi_j)` with `cos(phi) = x` scaled to [-1, 1].
 
     The scaling takes level and scale away: `a*x + b` (a > 0) gives the same picture. A constant series is
@@ -22,6 +22,7 @@ def gasf(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Ten
     Args:
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W); None is (T, T). Longer series are reduced to segment means first.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: the field in [-1, 1] and the mask.
@@ -35,15 +36,16 @@ def gasf(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Ten
     >>> gasf(torch.tensor([[20.0, 60.0]]))[0, 0].round().tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    return _field(series, size, difference=False)
+    return _field(series, size, out, difference=False)
 
 
-def gadf(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+def gadf(series: torch.Tensor, size: tuple[int, int] | None = None, *, out: torch.Tensor | None = None) -> torch.Tensor:
     """`sin(phi_i - phi_j)` with `cos(phi) = x` scaled to [-1, 1]; see `gasf`. A constant series gives 0.
 
     Args:
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W); None is (T, T).
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: the field in [-1, 1], antisymmetric where H = W, and the mask.
@@ -54,25 +56,26 @@ def gadf(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Ten
     Source:
         Wang and Oates (2015), arXiv:1506.00327, the difference field.
     """
-    return _field(series, size, difference=True)
+    return _field(series, size, out, difference=True)
 
 
-def _field(series: torch.Tensor, size: tuple[int, int] | None, *, difference: bool) -> torch.Tensor:
+def _field(
+    series: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor | None, *, difference: bool
+) -> torch.Tensor:
     series = checked(series, 2)
     height, width = size or (series.shape[1],) * 2
     rows = _polar(series, height)
     columns = rows if width == height else _polar(series, width)
-    image = series.new_empty(len(series), 2, height, width)
     (row_cos, row_sin, row_share), (cos, sin, share) = rows, columns
     left, right = ((row_sin, -row_cos), (cos, sin)) if difference else ((row_cos, -row_sin), (cos, sin))
     factors = torch.stack(left, dim=2), torch.stack(right, dim=1)
-    if torch.is_grad_enabled() and series.requires_grad:
+    if follows_gradients(series):
         field = torch.bmm(*factors)
         mask = row_share[:, :, None] * share[:, None, :]
         return torch.stack([field, mask], dim=1)
     # A product of rank 2 writes each pixel once, so the machine's fill rate is the limit.
-    for picture, a, b in zip(image, *factors, strict=True):
-        torch.mm(a, b, out=picture[0])
+    image = canvas(series, (len(series), 2, height, width), out)
+    torch.bmm(*factors, out=image[:, 0])
     outer_mask(row_share, share, image[:, 1])
     return image
 

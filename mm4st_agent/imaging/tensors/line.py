@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
 
 SIZE = (224, 224)
 HALF_WIDTH = 1.0
 """Of the line, in pixels."""
 
 
-def line(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+def line(series: torch.Tensor, size: tuple[int, int] | None = None, *, out: torch.Tensor | None = None) -> torch.Tensor:
     """Draw each series between its own minimum (bottom) and maximum (top).
 
     A column shows what the curve covers between the halfway points to its neighbours, so no step falls between
@@ -20,6 +20,7 @@ def line(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Ten
     Args:
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W); None is 224 x 224.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: ink in [0, 1] and the mask, which is the same down each column.
@@ -44,9 +45,17 @@ def line(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Ten
     drawn = ~top.isnan()
     top, bottom = (torch.where(drawn, edge, -9.0 * height)[:, None, :] for edge in (top, bottom))
     row = torch.arange(height, device=series.device, dtype=series.dtype)[None, :, None]
-    ink = torch.minimum(row - top, bottom - row).add_(HALF_WIDTH + 0.5).clamp_(0, 1)
-    mask = drawn[:, None, :].expand(-1, height, -1).to(series.dtype)
-    return torch.stack([ink, mask], dim=1)
+    if follows_gradients(series):
+        ink = torch.minimum(row - top, bottom - row).add(HALF_WIDTH + 0.5).clamp(0, 1)
+        return torch.stack([ink, drawn[:, None, :].expand(-1, height, -1).to(series.dtype)], dim=1)
+    image = canvas(series, (len(series), 2, height, width), out)
+    for picture, upper, lower in zip(image, top, bottom, strict=True):
+        torch.sub(row[0], upper, out=picture[0])
+        # The mask's memory holds the other distance until the mask is written.
+        torch.sub(lower, row[0], out=picture[1])
+        torch.minimum(*picture, out=picture[0]).add_(HALF_WIDTH + 0.5).clamp_(0, 1)
+    image[:, 1] = drawn[:, None, :]
+    return image
 
 
 def _extent(level: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import torch
 
-from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.method import Method, canvas, checked
 from mm4st_agent.imaging.tensors.resize import outer_mask, pooling
 
 BINS = 8
 """Levels: quantile bins of the series itself."""
 
 
-def mtf(series: torch.Tensor, size: tuple[int, int] | None = None, bins: int = BINS) -> torch.Tensor:
+def mtf(
+    series: torch.Tensor, size: tuple[int, int] | None = None, bins: int = BINS, *, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Probability of the one-step transition from the level at the row's time to that at the column's.
 
     Levels are quantile bins; transitions over a missing step are not counted, and a level that is never left
@@ -21,6 +23,7 @@ def mtf(series: torch.Tensor, size: tuple[int, int] | None = None, bins: int = B
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W), at most T each to stay exact; above T steps are repeated. None is (T, T).
         bins: Number of levels, at least 2.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: probabilities in [0, 1] and the mask.
@@ -42,10 +45,8 @@ def mtf(series: torch.Tensor, size: tuple[int, int] | None = None, bins: int = B
 
     rows, row_share = _pooled(member, seen, height)
     columns, share = (rows, row_share) if width == height else _pooled(member, seen, width)
-    image = series.new_empty(batch, 2, height, width)
-    left, right = torch.bmm(rows, probability), columns.transpose(1, 2)
-    for picture, a, b in zip(image, left, right, strict=True):
-        torch.mm(a, b, out=picture[0])
+    image = canvas(series, (batch, 2, height, width), out)
+    torch.bmm(torch.bmm(rows, probability), columns.transpose(1, 2), out=image[:, 0])
     outer_mask(row_share, share, image[:, 1])
     return image
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import torch
 
-from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
 from mm4st_agent.imaging.tensors.resize import outer_mask, segment_means
 
 _CHUNK = 8
 """Pictures at a time: few enough to stay in the processor's cache for the second pass over them."""
 
 
-def recurrence(series: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+def recurrence(
+    series: torch.Tensor, size: tuple[int, int] | None = None, *, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Distance `|x_i - x_j|`, unthresholded, in the unit of the series.
 
     Args:
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W); None is (T, T). Longer series are reduced to segment means first.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: distances, at least 0 and 0 throughout for a constant series, and the mask.
@@ -34,11 +37,11 @@ def recurrence(series: torch.Tensor, size: tuple[int, int] | None = None) -> tor
     height, width = size or (series.shape[1],) * 2
     rows, row_share = segment_means(series, height)
     columns, share = (rows, row_share) if width == height else segment_means(series, width)
-    if torch.is_grad_enabled() and series.requires_grad:
+    if follows_gradients(series):
         mask = row_share[:, :, None] * share[:, None, :]
         distance = (rows.nan_to_num()[:, :, None] - columns.nan_to_num()[:, None, :]).abs()
         return torch.stack([distance.where(mask > 0, 0.0), mask], dim=1)
-    image = series.new_empty(len(series), 2, height, width)
+    image = canvas(series, (len(series), 2, height, width), out)
     complete = bool((row_share > 0).all()) and bool((share > 0).all())
     for part, i, j in zip(*(torch.split(whole, _CHUNK) for whole in (image, rows, columns)), strict=True):
         torch.sub(i[:, :, None], j[:, None, :], out=part[:, 0])

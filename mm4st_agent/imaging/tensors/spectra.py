@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate
 
-from mm4st_agent.imaging.tensors.method import Method, checked
+from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
 
 WINDOW = 64
 """Steps of a Hann window; shorter series take the largest power of two that fits."""
@@ -19,11 +20,17 @@ BANDS = 32
 MEL_RATE = 16_000.0
 """The mel scale is defined for hearing; a series is read as if it had this many steps a second."""
 FLOOR_DB = -80.0
+_CWT_CHUNK = 4
 _ROWS = "rows: frequency, the top row is the {top}; columns: time, column 0 is the oldest"
 
 
 def stft(
-    series: torch.Tensor, size: tuple[int, int] | None = None, window: int = WINDOW, hop: int = HOP
+    series: torch.Tensor,
+    size: tuple[int, int] | None = None,
+    window: int = WINDOW,
+    hop: int = HOP,
+    *,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Amplitude of the short-time Fourier transform with a Hann window, mean removed.
 
@@ -34,6 +41,7 @@ def stft(
         size: (H, W); None is (window / 2 + 1, number of windows).
         window: Steps in a window.
         hop: Steps from one window to the next.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: amplitudes in the unit of the series, at least 0 (a full-scale sine of amplitude a has
@@ -46,16 +54,19 @@ def stft(
         Allen (1977), doi:10.1109/TASSP.1977.1162950; scaled as scipy.signal.stft(scaling='spectrum').
     """
     amplitude, share = _stft(checked(series, 2), window, hop)
-    return _image(amplitude.flip(1), share, size)
+    return _image(amplitude.flip(1), share, size, out)
 
 
-def filterbank(series: torch.Tensor, size: tuple[int, int] | None = None, bands: int = BANDS) -> torch.Tensor:
+def filterbank(
+    series: torch.Tensor, size: tuple[int, int] | None = None, bands: int = BANDS, *, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Power in triangular bands of the mel scale, in decibels relative to each picture's strongest band.
 
     Args:
         series: `(B, T)`, any unit, NaN is missing.
         size: (H, W); None is (bands, number of windows).
         bands: Number of filters.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: decibels in [-80, 0] and the mask; a constant series is -80 throughout.
@@ -73,16 +84,19 @@ def filterbank(series: torch.Tensor, size: tuple[int, int] | None = None, bands:
     strongest = power.amax(dim=(1, 2), keepdim=True)
     relative = torch.where(strongest > 0, power / strongest.where(strongest > 0, 1.0), 0.0)
     decibel = 10 * relative.clamp(min=10 ** (FLOOR_DB / 10)).log10()
-    return _image(decibel.flip(1), share, size)
+    return _image(decibel.flip(1), share, size, out)
 
 
-def wavelet(series: torch.Tensor, size: tuple[int, int] | None = None, scales: int = SCALES) -> torch.Tensor:
+def wavelet(
+    series: torch.Tensor, size: tuple[int, int] | None = None, scales: int = SCALES, *, out: torch.Tensor | None = None
+) -> torch.Tensor:
     """Modulus of the continuous wavelet transform (complex Morlet), mean removed, at geometric scales 1 .. T / 2.
 
     Args:
         series: `(B, T)`, any unit, NaN is missing; missing steps count as the mean.
         size: (H, W); None is (scales, T).
         scales: Number of scales.
+        out: Memory to draw into.
 
     Returns:
         `(B, 2, H, W)`: moduli in the unit of the series, at least 0, and the mask, which marks missing steps.
@@ -97,9 +111,13 @@ def wavelet(series: torch.Tensor, size: tuple[int, int] | None = None, scales: i
     filled, seen = _centred(series)
     length = series.shape[1]
     kernels, padded = _wavelets(length, scales)
-    spectrum = torch.fft.fft(filled, padded)
-    coefficients = torch.fft.ifft(spectrum[:, None, :] * kernels.to(spectrum.device))[..., :length]
-    return _image(coefficients.abs(), seen.to(series.dtype), size)
+    kernels = kernels.to(series.device)
+    # A few series at a time: the products of one series alone fill a good part of the processor's cache.
+    parts = [
+        torch.fft.ifft(spectrum[:, None, :] * kernels)[..., :length].abs()
+        for spectrum in torch.fft.fft(filled, padded).split(_CWT_CHUNK)
+    ]
+    return _image(torch.cat(parts), seen.to(series.dtype), size, out)
 
 
 def geometric_scales(length: int, scales: int = SCALES) -> np.ndarray:
@@ -151,8 +169,8 @@ def _wavelets(length: int, scales: int) -> tuple[torch.Tensor, int]:
     integral, x = pywt.integrate_wavelet(WAVELET, precision=12)
     integral = np.conj(integral) if pywt.ContinuousWavelet(WAVELET).complex_cwt else integral
     step = x[1] - x[0]
-    widest = int(geometric_scales(length, scales)[-1] * (x[-1] - x[0])) + 2
-    padded = int(next_fast_len(length + widest))
+    # Lags of T steps or more never meet a reading, so no kernel needs more room than 2 T - 1.
+    padded = int(next_fast_len(2 * length - 1))
     kernels = np.zeros((scales, padded), dtype=np.complex128)
     for row, scale in enumerate(geometric_scales(length, scales)):
         index = (np.arange(scale * (x[-1] - x[0]) + 1) / (scale * step)).astype(int)
@@ -160,18 +178,27 @@ def _wavelets(length: int, scales: int) -> tuple[torch.Tensor, int]:
         kernel = -math.sqrt(scale) * np.diff(integral[index][::-1], prepend=0, append=0)
         # Trimmed to the middle, as pywt does: entry `shift` of the full convolution belongs to step 0.
         shift = 1 + math.floor((len(index) - 2) / 2)
-        kernels[row, (np.arange(len(kernel)) - shift) % padded] = kernel
+        lags = np.arange(len(kernel)) - shift
+        near = np.abs(lags) < length
+        kernels[row, lags[near] % padded] = kernel[near]
     return torch.from_numpy(np.fft.fft(kernels)).to(torch.complex64), padded
 
 
-def _image(values: torch.Tensor, share: torch.Tensor, size: tuple[int, int] | None) -> torch.Tensor:
+def _image(
+    values: torch.Tensor, share: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor | None
+) -> torch.Tensor:
     """`(B, H, W)` values under a mask of columns, resized; 0 where the mask is 0."""
+    if not bool((share > 0).all()):
+        values = torch.where(share[:, None, :] > 0, values, 0.0)
+    if size is not None and size != tuple(values.shape[1:]):
+        values = interpolate(values[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+        # Rounding may leave a share a little above 1.
+        share = interpolate(share[:, None], size[1], mode="linear", align_corners=False)[:, 0].clamp(max=1.0)
     mask = share[:, None, :].expand_as(values)
-    image = torch.stack([torch.where(mask > 0, values, 0.0), mask], dim=1)
-    if size is None or size == tuple(values.shape[1:]):
-        return image
-    image = torch.nn.functional.interpolate(image, size, mode="bilinear", align_corners=False)
-    image[:, 1].clamp_(max=1.0)  # rounding may leave it a little above
+    if follows_gradients(values):
+        return torch.stack([values, mask], dim=1)
+    image = canvas(values, (len(values), 2, *values.shape[1:]), out)
+    image[:, 0], image[:, 1] = values, mask
     return image
 
 

@@ -24,6 +24,8 @@ from mm4st_agent.agent.backends.rankings import Ranking, ranking, turned, withou
         ("Which stations are rising fastest?", "change", "highest"),
         ("Where is PM2.5 falling most?", "change", "lowest"),
         ("stations whose speed is dropping", "change", "lowest"),
+        ("Is there a jam anywhere?", "level", "highest"),
+        ("Is it unusually busy anywhere?", "usual", "highest"),
     ],
 )
 def test_rankings(question: str, by: str, first: str) -> None:
