@@ -15,7 +15,9 @@ def test_ratios_are_the_peers_error_over_ours(tmp_path_factory: pytest.TempPathF
     report = bench_forecast(runtime)
 
     assert {row["peer_name"] for row in report["rows"]} == {"last_value", "same_slot_last_week", "slot_mean"}
-    assert {row["name"].split(":")[0] for row in report["rows"]} == {"demo flow", "demo speed"}
+    assert {row["name"].split(":")[0] for row in report["rows"]} == {
+        f"demo {channel}" for channel in ("flow", "speed", "pm25", "no2", "requests")
+    }
     for row in report["rows"]:
         assert row["better"] == "lower"
         assert row["ratio"] == pytest.approx(row["peer"] / row["ours"])

@@ -200,7 +200,9 @@ def _describe(row: pd.Series) -> str:
             if value and value not in str(row["name"]):
                 parts.append(value)
         elif pd.notna(value):
-            parts.append(f"{value:g} lane{'s' if value != 1 else ''}" if column == "lanes" else f"{column} {value:.10g}")
+            parts.append(
+                f"{value:g} lane{'s' if value != 1 else ''}" if column == "lanes" else f"{column} {value:.10g}"
+            )
     return ", ".join(" ".join(part.split()) for part in parts)
 
 

@@ -192,7 +192,7 @@ def _last_known(event: Event, until: pd.Timestamp) -> pd.Timestamp:
 
 
 def _of_the_whole_area(panel: Panel, event: Event) -> bool:
-    """Whether an event without a node is about all of the data: its place is in their title, such as the city's name."""
+    """Whether an event without a node is about all of the data: their title has its place, such as the city's name."""
     return event.node is None and bool(event.place) and event.place.casefold() in panel.card.title.casefold()
 
 

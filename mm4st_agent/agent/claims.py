@@ -37,7 +37,13 @@ LEAST_QUOTE = 3
 
 _POINTER = re.compile(r"\[(E\d+(?:\s*,\s*E\d+)*)\]")
 _QUOTE = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"")
-_ID = re.compile(r"\b(?:station|sensor|node|detector|place)s?\s+#?([A-Za-z]*\d[\w-]*)", re.IGNORECASE)
+_PLACE = "station|sensor|node|detector|place|road|street|server|service|region|district|zone|cell|link|segment"
+_TOKEN = r"#?[A-Za-z]*\d[\w-]*"
+_IDS = re.compile(
+    rf"\b(?:{_PLACE})(?:s?,\s+such as|s)?\s+({_TOKEN}(?:(?:,\s*|,?\s+(?:and|or)\s+){_TOKEN})*)", re.IGNORECASE
+)
+_BARE = re.compile(r"\d{1,4}")
+"""An identifier that looks like any number: it is read as one only behind a word for a place."""
 _LIST_NUMBER = re.compile(r"^\s*(\d{1,2})[.)]\s", re.MULTILINE)
 _SENTENCE_END = re.compile(r"[.!?;](?=\s)|\n")
 
@@ -195,12 +201,16 @@ def _read_ids(reader: _Reader) -> None:
         for node in _ids(entry):
             known.setdefault(node, []).append(entry.id)
     for name, ids in known.items():
+        if _BARE.fullmatch(name):
+            continue
         for found in re.finditer(rf"(?<![\w.]){re.escape(name)}(?!\w)", reader.text):
             if reader.free(*found.span()):
                 reader.add(found.span(), "id", name, None, ids, bound=False)
-    for found in _ID.finditer(reader.text):
-        if reader.free(*found.span(1)):
-            reader.add(found.span(1), "id", found[1], None, [])
+    for listed in _IDS.finditer(reader.text):
+        for place, found in enumerate(re.finditer(r"[A-Za-z]*\d[\w-]*", listed[1])):
+            span = (listed.start(1) + found.start(), listed.start(1) + found.end())
+            if reader.free(*span) and (place == 0 or found[0] in known):
+                reader.add(span, "id", found[0], None, known.get(found[0], []), bound=False)
 
 
 def _ids(entry: Evidence) -> set[str]:
@@ -228,7 +238,7 @@ def _read_numbers(reader: _Reader) -> None:
             continue
         start, end = reader.sentence(found.span())
         sentence = reader.text[start:end]
-        named = {node for node in known if re.search(rf"(?<![\w.]){re.escape(node)}(?!\w)", sentence)}
+        named = known & {str(c.value) for c in reader.claims if c.kind == "id" and start <= c.span[0] < end}
         ids = [
             entry.id
             for entry in reader.ledger

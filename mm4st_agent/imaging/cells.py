@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ from mm4st_agent.imaging.figure import (
 
 AROUND_PX = 270
 """What header, time axis and their gaps take of the height."""
-ABSENT = {"facecolor": "#D9D9D9", "edgecolor": "#8C8C8C", "hatch": "xxx"}
+ABSENT: dict[str, Any] = {"facecolor": "#D9D9D9", "edgecolor": "#8C8C8C", "hatch": "xxx"}
 """The look of missing cells: never a colour of the scale."""
 
 _LETTERS = 28

@@ -21,6 +21,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
 
 WIDTH_PX = 1280
 HEIGHT_PX = 768
@@ -119,9 +120,11 @@ class Sheet:
         if finish is not None:
             self.figure.draw_without_rendering()
             finish()
+        self._canvas.draw()
         file = io.BytesIO()
-        # The version of matplotlib would otherwise be part of the bytes, and so of the picture's id.
-        self._canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        # Opaque, and packed lightly: half of the time for a tenth more bytes.
+        drawn = Image.frombuffer("RGBA", self._canvas.get_width_height(), self._canvas.buffer_rgba())
+        drawn.convert("RGB").save(file, format="png", dpi=(DPI, DPI), compress_level=1)
         return Picture(png=file.getvalue(), title=self.title, alt=("Synthetic data. " if self.synthetic else "") + alt)
 
     def _header(self, legend: Legend, note: str) -> float:

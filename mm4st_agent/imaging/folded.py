@@ -16,7 +16,7 @@ from mm4st_agent.errors import UsageError
 from mm4st_agent.imaging.cells import ABSENT, AROUND_PX, cell_image, colour_bar, hatch_cells, label_rows
 from mm4st_agent.imaging.figure import GREY, HEIGHT_PX, WIDTH_PX, Picture, Sheet, words
 from mm4st_agent.imaging.readings import NO_READING, Mask, Series, Trace, history_in_words, regular, rough
-from mm4st_agent.imaging.timeaxis import duration, typical_step
+from mm4st_agent.imaging.timeaxis import duration, span_in_words, step_seconds
 from mm4st_agent.patterns.period import fold_period
 
 MAX_ROWS = 400
@@ -92,7 +92,7 @@ def draw_folded(
     sheet = Sheet(title, synthetic=synthetic, height_px=height)
     axes = sheet.axes
     axes.grid(visible=False)
-    edges = np.linspace(0.0, grid.width * typical_step(when) * _DAY_S, cells.shape[1] + 1)
+    edges = np.linspace(0.0, grid.width * step_seconds(when), cells.shape[1] + 1)
     legend: dict[str, Artist] = {}
     every = label_rows(axes, grid.labels, None)
     if np.isnan(cells).all():
@@ -111,7 +111,7 @@ def draw_folded(
         legend["outside the window, or no such time"] = Patch(facecolor="white", edgecolor=GREY, lw=0.8)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_xlim(edges[0], edges[-1])
-    _columns_axis(axes, grid, float(edges[-1]), time_zone)
+    _columns_axis(axes, grid, float(edges[-1]), f"{span_in_words(when[0], when[-1])}, {time_zone}")
     named = f", one in {every} named" if every > 1 else ""
     note = f"Univariate heatmap. A row is a {grid.row}{named}: {grid.why}"
     history = history_in_words(when, shown, filled, unit)
@@ -120,7 +120,7 @@ def draw_folded(
 
 
 def _grid(when: pd.DatetimeIndex, values: Series, period_s: float | None) -> _Grid:
-    step_s = typical_step(when) * _DAY_S
+    step_s = step_seconds(when)
     if period_s is None:
         fold = fold_period(values, step_s)
         length = fold.steps * step_s
@@ -153,8 +153,8 @@ def _calendar(when: pd.DatetimeIndex, natural: float, step_s: float, why: str) -
     dates = when.tz_localize(None).normalize()
     clock = (when.tz_localize(None) - dates).total_seconds().to_numpy()
     if natural == _WEEK_S:
-        clock = clock + when.dayofweek.to_numpy() * _DAY_S
-        dates = dates - pd.to_timedelta(when.dayofweek.to_numpy(), unit="D")
+        clock = clock + when.day_of_week.to_numpy() * _DAY_S
+        dates = dates - pd.to_timedelta(when.day_of_week.to_numpy(), unit="D")
     first = dates[0]
     rows = ((dates - first).total_seconds().to_numpy() / natural).round().astype(np.intp)
     starts = [first + pd.Timedelta(seconds=natural * row) for row in range(int(rows[-1]) + 1)]
@@ -178,20 +178,20 @@ def _cells(grid: _Grid, values: Series, imputed: Mask) -> tuple[Series, Mask, Ma
     return means, (counts > 0) & (2 * guessed >= counts), steps == 0
 
 
-def _columns_axis(axes: Axes, grid: _Grid, width_s: float, time_zone: str) -> None:
+def _columns_axis(axes: Axes, grid: _Grid, width_s: float, window: str) -> None:
     """Clock times of a day, days of a week, or hours since the start of a period."""
     if grid.row == "local day":
         hours = range(0, 25, 3)
         axes.set_xticks([3600.0 * hour for hour in hours], [f"{hour:02d}:00" for hour in hours], **words())
-        axes.set_xlabel(f"local time of day ({time_zone})", **words())
+        axes.set_xlabel(f"local time of day; {window}", **words())
     elif grid.row.startswith("local week"):
         names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
         axes.set_xticks([_DAY_S * day for day in range(7)], names, **words())
-        axes.set_xlabel(f"local day of the week, from 00:00 ({time_zone})", **words())
+        axes.set_xlabel(f"local day of the week; {window}", **words())
     else:
         ticks = np.linspace(0.0, width_s, 5)
         axes.set_xticks(ticks, [duration(tick) if tick else "0" for tick in ticks], **words())
-        axes.set_xlabel(f"time since the row's start (local time, {time_zone})", **words())
+        axes.set_xlabel(f"time since the start of the row; {window}", **words())
 
 
 def _means(grid: _Grid, cells: Series) -> str:

@@ -32,7 +32,7 @@ def fiedler_order(adjacency: sparse.csr_array) -> Positions:
         DataError: the matrix is not square, is empty, or has a weight that is negative or not finite.
 
     Source:
-        Fiedler (1973), doi:10.21136/CMJ.1973.101168; Barnard, Pothen and Simon (1993), doi:10.1145/169627.169674.
+        Fiedler (1973), doi:10.21136/CMJ.1973.101168.
     """
     weights = _undirected(adjacency)
     parts, label = csgraph.connected_components(weights, directed=False)
@@ -148,7 +148,8 @@ def _along_fiedler(weights: sparse.csr_array, members: Positions) -> Positions:
     if len(members) <= 2:
         return members
     graph = weights[members][:, members]
-    laplacian = sparse.csr_array(csgraph.laplacian(graph / graph.data.max()))
+    graph.data /= graph.data.max()
+    laplacian = sparse.csr_array(sparse.diags_array(graph.sum(axis=1)) - graph)
     vector = _dense(laplacian) if len(members) <= _DENSE else _sparse(laplacian)
     # Nodes that the symmetry of the graph holds equal differ by rounding only: they keep the node order.
     rounded = np.round(vector / np.abs(vector).max(), 9)
@@ -196,11 +197,9 @@ def _along_hilbert(x: NDArray[np.int64], y: NDArray[np.int64]) -> NDArray[np.int
         side = 1 << bit
         right, up = (x & side) > 0, (y & side) > 0
         distance += side * side * ((3 * right) ^ up)
-        # Each quarter holds a smaller curve: the lower two are turned over.
-        flip = ~up & right
-        x, y = (
-            np.where(flip, side - 1 - (x & (side - 1)), x & (side - 1)),
-            np.where(flip, side - 1 - (y & (side - 1)), y & (side - 1)),
-        )
+        # Each quarter holds a smaller curve; the two lower ones are turned.
+        x, y = x & (side - 1), y & (side - 1)
+        turned = right & ~up
+        x, y = np.where(turned, side - 1 - x, x), np.where(turned, side - 1 - y, y)
         x, y = np.where(up, x, y), np.where(up, y, x)
     return distance

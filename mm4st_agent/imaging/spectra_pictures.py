@@ -32,7 +32,7 @@ from mm4st_agent.imaging.readings import (
     spans,
     value_limits,
 )
-from mm4st_agent.imaging.timeaxis import days, duration, stamp, time_axis, typical_step
+from mm4st_agent.imaging.timeaxis import days, duration, stamp, step_seconds, time_axis, typical_step
 
 MAX_STEPS = 20_000
 """Wavelets of longer series would take gigabytes."""
@@ -58,7 +58,7 @@ class _Window(NamedTuple):
 
     @property
     def step_s(self) -> float:
-        return typical_step(self.times) * 86_400
+        return step_seconds(self.times)
 
     @property
     def axes(self) -> Axes:
@@ -221,7 +221,7 @@ def _amplitudes(values: Series, window: int, hop: int) -> Series:
     frames = torch.from_numpy(values).float().unfold(0, window, hop)
     # The encoder shortens a window that fills its series; what is added is missing, and changes no mean.
     padded = torch.nn.functional.pad(frames, (0, window), value=torch.nan)
-    image = torch.cat([stft(part, window=window, hop=window)[:, 0, :, 0] for part in padded.split(_CHUNK)])
+    image = torch.cat([stft(part, window=window, hop=window)[:, 0, :, 0] for part in torch.split(padded, _CHUNK)])
     return np.asarray(image.T.flip(0).numpy(), dtype=np.float64)
 
 

@@ -50,6 +50,11 @@ def typical_step(times: pd.DatetimeIndex) -> float:
     return float(np.median(np.diff(days(times)))) if len(times) > 1 else 1 / 24
 
 
+def step_seconds(times: pd.DatetimeIndex) -> float:
+    """`typical_step` in seconds, to the millisecond."""
+    return round(typical_step(times) * _DAY_S, 3)
+
+
 def stamp(moment: pd.Timestamp) -> str:
     """A local time in a text, such as `2022-01-25 07:30`."""
     return f"{moment:%Y-%m-%d %H:%M}"

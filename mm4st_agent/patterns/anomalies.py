@@ -15,9 +15,8 @@ from mm4st_agent.patterns.structure import Structure, extended, long_run_varianc
 
 LONGEST_SPIKE = 3
 SIDE = 5
-SPIKE_CHANCE = 1e-4
-"""Chance that normal noise shows one spike in the whole series; the limit is never below `SPIKE_SDS`."""
-SPIKE_SDS = 5.5
+SPIKE_CHANCE = 1e-3
+"""Chance that normal noise shows one spike in the whole series."""
 SHORTEST_FLAT = 6
 FLAT_CHANCE = 1e-4
 """Chance that repeated readings, as common as elsewhere in the series, make so long a run."""
@@ -44,10 +43,11 @@ def spikes(structure: Structure) -> list[tuple[Run, float]]:
         return []
     cycle = structure.seasonal
     steep = ndimage.maximum_filter1d(cycle, 3) - ndimage.minimum_filter1d(cycle, 3)
-    sizes = np.maximum(np.abs(off) - steep, 0.0) / spread  # an edge of the cycle may come a step early or late
+    edge = np.where(steep > 2 * np.median(steep), steep, 0.0)  # an edge of the cycle may come a step early or late
+    sizes = np.maximum(np.abs(off) - edge, 0.0) / spread
     if structure.periods and structure.periods[0].cycles >= 4:
         sizes = sizes / np.maximum(cycle_spread(np.abs(off), structure.periods[0].steps), 1.0)
-    limit = max(SPIKE_SDS, float(stats.norm.isf(SPIKE_CHANCE / 2 / len(off))))
+    limit = float(stats.norm.isf(SPIKE_CHANCE / 2 / len(off)))
     found = []
     for first, last in runs(sizes > limit):
         if last - first < LONGEST_SPIKE:

@@ -36,7 +36,8 @@ def _noisy(rng: np.random.Generator, clean: Series) -> Series:
 
 
 def _ar1(rng: np.random.Generator, length: int, weight: float) -> Series:
-    return np.asarray(signal.lfilter([1.0], [1.0, -weight], rng.normal(size=length + 100))[100:], dtype=np.float64)
+    filtered: Series = signal.lfilter([1.0], [1.0, -weight], rng.normal(size=length + 100))
+    return filtered[100:]
 
 
 def _cycle(rng: np.random.Generator, length: int, fewest: int = 5) -> tuple[float, Series]:
@@ -173,7 +174,7 @@ def _cut_off(rng: np.random.Generator) -> Case:
     values = _base(rng, length)[1]
     wide = int(rng.integers(12, length // 10))
     first = int(rng.integers(1, length - wide))
-    values[first : first + wide] = (0.0, values[first - 1], values.max())[rng.integers(3)]
+    values[first : first + wide] = [0.0, float(values[first - 1]), float(values.max())][int(rng.integers(3))]
     return Case(values, {"first": first, "last": first + wide - 1})
 
 
@@ -183,7 +184,8 @@ def _driver(rng: np.random.Generator, length: int) -> Series:
         return _ar1(rng, length, rng.uniform(0.3, 0.9))
     if kind == 1:
         return np.cumsum(rng.normal(size=length))
-    return _ar1(rng, length, 0.5) + 4 * np.sin(2 * np.pi * _cycle(rng, length)[1])
+    cycle: Series = 4 * np.sin(2 * np.pi * _cycle(rng, length)[1])
+    return _ar1(rng, length, 0.5) + cycle
 
 
 def _lagged(rng: np.random.Generator) -> Case:

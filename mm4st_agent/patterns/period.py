@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import fft, ndimage
+from scipy.signal.windows import tukey
 
 from mm4st_agent.patterns.series import Series, autocorrelation, checked, checked_step, typical_sd, varies
 
@@ -21,10 +22,14 @@ FEWEST_CYCLES = 3
 """A period must have been seen so often."""
 FALSE_ALARM = 1e-3
 """Chance that noise alone proposes a period."""
+TAPERED = 0.4
+"""Share of the series that is faded in and out before its spectrum is taken."""
 HARMONICS = 4
 PHASES = 64
-WELL_SEPARATED = 0.03
-"""By how much one waveform must fit better than the next to be named."""
+FITS = 0.85
+"""Share of what the mean cycle explains that a waveform must explain to be named;"""
+WELL_SEPARATED = 0.05
+"""and by how much it must exceed the next."""
 
 
 class Period(BaseModel):
@@ -97,14 +102,15 @@ def dominant_periods(values: ArrayLike, step_s: float) -> tuple[Period, ...]:
         if steps is None:
             break
         cycle = seasonal(rest, steps)
-        strength = _explained(rest, cycle, steps) * float(np.nanvar(rest)) / whole
+        explained = _explained(rest, cycle, steps)
+        strength = explained * float(np.nanvar(rest)) / whole
         confidence = _reliability(rest, steps)
         if confidence < 0.3 or strength < 0.01:
             break
         found.append(
             Period(
                 steps=round(steps, 3), hours=steps * step_s / 3600, strength=strength, confidence=confidence,
-                cycles=len(series) / steps, waveform=_waveform(rest, steps),
+                cycles=len(series) / steps, waveform=_waveform(rest, steps, explained),
             )
         )  # fmt: skip
         rest = rest - cycle
@@ -172,7 +178,7 @@ def _strongest(rest: Series, found: list[float]) -> float | None:
     if not varies(rest) or length // FEWEST_CYCLES < 3:
         return None
     known = ~np.isnan(rest)
-    flat = np.where(known, rest - np.nanmean(rest), 0.0) * np.hanning(length)
+    flat = np.where(known, rest - np.nanmean(rest), 0.0) * tukey(length, TAPERED)
     power = np.abs(fft.rfft(flat)[1:]) ** 2
     ratio = power / _background(power)
     wanted = math.log(len(power) / FALSE_ALARM)
@@ -185,7 +191,7 @@ def _strongest(rest: Series, found: list[float]) -> float | None:
         steps = length / cycles
         if cycles < 2 or steps < 2:
             continue
-        steps = _fundamental(steps, cycles, correlation, noise)
+        steps = _fundamental(steps, cycles, correlation, noise, ratio > wanted)
         if length / steps < FEWEST_CYCLES - 0.25:
             continue
         hill, at = _hill(correlation, steps, cycles)
@@ -225,8 +231,12 @@ def _hill(correlation: Series, steps: float, cycles: float) -> tuple[float, int]
     return float(correlation[at]), at
 
 
-def _fundamental(steps: float, cycles: float, correlation: Series, noise: float) -> float:
-    """The proposed period, or the multiple of it at which the series repeats clearly better."""
+def _fundamental(steps: float, cycles: float, correlation: Series, noise: float, lines: NDArray[np.bool_]) -> float:
+    """The proposed period, or the multiple of it at which the series repeats clearly better.
+
+    A longer cycle shows lines between those of the proposed one, too; without them the multiple only comes nearer
+    to a whole number of steps.
+    """
     base, at = _hill(correlation, steps, cycles)
     best, choice = base, steps
     for multiple in (2, 3, 4, 5):
@@ -234,7 +244,9 @@ def _fundamental(steps: float, cycles: float, correlation: Series, noise: float)
             break
         lag = round(multiple * at)
         around = correlation[max(2, lag - multiple) : lag + multiple + 1]
-        if around.size and around.max() > best + max(0.08, 3 * noise):
+        between = [round(k * cycles / multiple) - 1 for k in range(1, 3 * multiple) if k % multiple]
+        between = [line for line in between if 0 <= line < len(lines)]
+        if around.size and lines[between].any() and around.max() > best + max(0.08, 3 * noise):
             best, choice = float(around.max()), multiple * steps
     return choice
 
@@ -242,7 +254,7 @@ def _fundamental(steps: float, cycles: float, correlation: Series, noise: float)
 def _refined(rest: Series, steps: float) -> float:
     """The length near `steps` at which the cycle and its first harmonics hold the most power."""
     length = len(rest)
-    flat = np.nan_to_num(rest - np.nanmean(rest))
+    flat = np.nan_to_num(rest - np.nanmean(rest)) * tukey(length, TAPERED)
     time = np.arange(length)
     cycles = length / steps
     for half, points in ((0.6, 25), (0.06, 13), (0.006, 13)):
@@ -287,26 +299,22 @@ def _phase_means(series: Series, phase: NDArray[np.int64], phases: int) -> Serie
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _waveform(rest: Series, steps: float) -> Waveform | None:
-    """The shape that the mean cycle follows clearly better than the others, at any shift."""
-    phases = min(PHASES, round(steps))
-    if phases < 8:
+def _waveform(rest: Series, steps: float, explained: float) -> Waveform | None:
+    """The shape that explains nearly all of what the cycle explains, and clearly more than the other shapes do."""
+    known = ~np.isnan(rest)
+    if steps < 8 or explained <= 0:
         return None
-    time = np.arange(len(rest))
-    phase = np.minimum((time % steps / steps * phases).astype(np.int64), phases - 1)
-    profile = _phase_means(rest, phase, phases)
-    if np.isnan(profile).any() or np.ptp(profile) == 0:
-        return None
-    place = (np.arange(phases) + 0.5) / phases
+    target = (rest[known] - rest[known].mean()) / (rest[known].std() * math.sqrt(known.sum()))
+    place = (np.arange(len(rest))[known] / steps + np.arange(PHASES)[:, None] / PHASES) % 1
     shapes: dict[Waveform, Series] = {
         "sine": np.sin(2 * np.pi * place),
         "square": np.where(place < 0.5, 1.0, -1.0),
         "sawtooth": 2 * place - 1,
     }
-    profile = (profile - profile.mean()) / (profile.std() * math.sqrt(phases))
     fits: dict[Waveform, float] = {}
     for name, shape in shapes.items():
-        unit = (shape - shape.mean()) / (shape.std() * math.sqrt(phases))
-        fits[name] = float(np.abs(fft.irfft(fft.rfft(profile) * np.conj(fft.rfft(unit)), phases)).max())
+        centred = shape - shape.mean(axis=1, keepdims=True)
+        along = centred @ target / np.sqrt((centred**2).sum(axis=1))
+        fits[name] = float(np.max(along**2)) / explained
     best, second = sorted(fits, key=lambda name: -fits[name])[:2]
-    return best if fits[best] > 0.9 and fits[best] - fits[second] > WELL_SEPARATED else None
+    return best if fits[best] > FITS and fits[best] - fits[second] > WELL_SEPARATED else None

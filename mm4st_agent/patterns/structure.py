@@ -27,6 +27,8 @@ ORDER = 3
 GIVE_UP_WALK = {"constant": 3.43**2, "trend": 3.96**2, "levels": 3.96**2}
 """1 % critical values of the Dickey-Fuller test with a constant, and with a trend, as gains in -2 log likelihood."""
 FEW_CYCLES = 8
+EXACT = 0.97
+"""Confidence from which a cycle is no chance, even if seen a few times."""
 CYCLE_PRICE = 8
 """Parameters that a cycle is charged for, beside the noise that its profile takes up."""
 LAGS = 15
@@ -72,7 +74,7 @@ def take_apart(series: Series, step_s: float) -> Structure:
     """
     periods = dominant_periods(series, step_s)
     structure = _with_cycles(series, periods)
-    if not periods or min(period.cycles for period in periods) > FEW_CYCLES:
+    if all(period.cycles > FEW_CYCLES or period.confidence > EXACT for period in periods):
         return structure
     simpler = _with_cycles(series, ())
     count = structure.noise.rows
@@ -92,9 +94,7 @@ def _with_cycles(series: Series, periods: tuple[Period, ...]) -> Structure:
     constant = fit_ar(clean, ORDER)
     walk = fit_ar(np.diff(clean, prepend=np.nan), ORDER - 1)
     curve, curve_fit = _trend(clean, price)
-    jumps = level_jumps(clean)
-    levels = _levels(clean, jumps)
-    levels_fit = fit_ar(clean - levels, ORDER)
+    jumps, levels, levels_fit = _jumping(clean, price)
 
     def score(fit: ArFit, parameters: int) -> float:
         return fit.rows * math.log(max(fit.variance, 1e-300)) + parameters * price if fit.rows else math.inf
@@ -116,9 +116,7 @@ def _with_cycles(series: Series, periods: tuple[Period, ...]) -> Structure:
     mean = np.full_like(series, np.nanmean(clean))
     fitted = {"constant": mean, "random walk": mean, "trend": curve.fitted, "levels": levels}[body]
     if body == "trend":  # levels may jump on top of a trend
-        jumps = level_jumps(clean - fitted)
-        steps = _levels(clean - fitted, jumps)
-        both = fit_ar(clean - fitted - steps, ORDER)
+        jumps, steps, both = _jumping(clean - fitted, price)
         if len(jumps) and -unit * _log_ratio(both, curve_fit) > 2 * len(jumps) * price + GIVE_UP_WALK["levels"]:
             fitted = fitted + steps
         else:
@@ -211,15 +209,26 @@ def extended(level: Series) -> Series:
     return np.asarray(np.interp(np.arange(len(level)), known, level[known]))
 
 
-def level_jumps(clean: Series) -> NDArray[np.int64]:
-    """First steps of new levels; the price of a jump is set by the long-run variance of the noise.
+def _jumping(clean: Series, price: float) -> tuple[NDArray[np.int64], Series, ArFit]:
+    """First steps of new levels, the levels, and the noise about them.
+
+    The search prices a jump by the noise: by its long-run variance, and by that of its differences, as if it had no
+    memory. Levels that jump often look like memory, so the account that predicts better is kept.
 
     Source:
         Killick, Fearnhead and Eckley (2012), "Optimal detection of changepoints with a linear computational cost".
     """
     known = np.flatnonzero(~np.isnan(clean))
-    price = long_run_variance(clean[known])
-    return known[jumps_at(clean[known], price)]
+    sample = clean[known]
+    found: list[tuple[float, NDArray[np.int64], Series, ArFit]] = []
+    long_run, short = long_run_variance(sample), robust_sd(np.diff(sample)) ** 2 / 2
+    for spread in (long_run, short) if long_run > 1.3 * short else (long_run,):
+        jumps = known[jumps_at(sample, spread)]
+        levels = _levels(clean, jumps)
+        fit = fit_ar(clean - levels, ORDER)
+        score = fit.rows * math.log(max(fit.variance, 1e-300)) + 2 * len(jumps) * price
+        found.append((score, jumps, levels, fit))
+    return min(found, key=lambda one: one[0])[1:]
 
 
 def jumps_at(sample: Series, long_run: float) -> NDArray[np.int64]:

@@ -85,7 +85,7 @@ def test_an_unfit_channel_names_the_nearest_that_measure_it(mixed: Panel) -> Non
     with pytest.raises(UsageError) as caught:
         channel_at(mixed, "B", "flow")
 
-    assert "Air station B (Two) of 'tiny' does not measure traffic flow; it measures PM2.5." == caught.value.message
+    assert caught.value.message == "Air station B (Two) of 'tiny' does not measure traffic flow; it measures PM2.5."
     assert caught.value.hint == "Traffic flow is measured at 3 road stations; the nearest are A, C, D."
     with pytest.raises(UsageError, match="no channel 'noise'"):
         channel_at(mixed, "B", "noise")
@@ -98,7 +98,7 @@ def test_a_channel_of_a_kind_that_no_node_has(mixed: Panel) -> None:
         dataclasses.replace(mixed, data=mixed.data.assign_coords(kind=("node", np.array(["x"] * 5, dtype=object)))),
         dataclasses.replace(mixed, data=mixed.data.drop_vars("kind")),
     ):
-        with pytest.raises(DataError, match="No node of 'tiny' measures PM2.5: none is of the kind air station"):
+        with pytest.raises(DataError, match=r"No node of 'tiny' measures PM2\.5: none is of the kind air station"):
             measuring(panel, panel.channel("pm25"))
 
 
@@ -166,7 +166,7 @@ def test_the_baseline_forecasts_what_each_node_measures(mixed: Panel) -> None:
     road, air = BaselineForecaster().predict(mixed, ["A", "B"], None, 3)
 
     assert (road.channel.name, air.channel.name) == ("flow", "pm25")
-    with pytest.raises(DataError, match="Air station E of 'tiny' has no measured PM2.5") as caught:
+    with pytest.raises(DataError, match=r"Air station E of 'tiny' has no measured PM2\.5") as caught:
         BaselineForecaster().predict(mixed, ["E"], None, 3)
     assert caught.value.hint == "Choose another one, such as B."
 

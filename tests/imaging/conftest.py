@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
-from mm4st_agent.imaging.figure import Sheet
+from mm4st_agent.imaging.figure import TEXT_PT, Sheet
 
 
 @pytest.fixture
@@ -66,6 +67,37 @@ def check_layout() -> Callable[[Sheet], None]:
                 assert legend.get_window_extent().y0 >= axes.bbox.y1, "the legend covers the data"
 
     return check
+
+
+@pytest.fixture
+def smallest_capitals_px() -> Callable[[Sheet, bytes, Image.Resampling], float]:
+    """How high the capitals and digits of the smallest text stand where a model shrinks the picture to 512 pixels."""
+
+    def measure(sheet: Sheet, png: bytes, resampling: Image.Resampling) -> float:
+        with Image.open(io.BytesIO(png)) as image:
+            shrink = 512 / max(image.size)
+            small = image.convert("L").resize([round(side * shrink) for side in image.size], resampling)
+        dark = np.asarray(small) < 160
+        heights = []
+        for text in drawn_texts(sheet):
+            words = text.get_text()
+            # One line with a letter of full height, and none that reaches below the line.
+            if (
+                not words.isascii()
+                or set(words) & set("gjpqy,;()/_|$\n ")
+                or not re.search("[A-Z0-9bdfhkl]", words)
+                or text.get_size() > TEXT_PT
+            ):
+                continue
+            box = text.get_window_extent()
+            rows = slice(int(dark.shape[0] - box.y1 * shrink), int(np.ceil(dark.shape[0] - box.y0 * shrink)) + 1)
+            inked = dark[rows, int(box.x0 * shrink) : int(np.ceil(box.x1 * shrink))].any(axis=1)
+            if inked.any():
+                heights.append(int(np.ptp(np.flatnonzero(inked))) + 1)
+        assert heights, "no plain word was found"
+        return min(heights)
+
+    return measure
 
 
 @pytest.fixture

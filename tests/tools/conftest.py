@@ -81,8 +81,8 @@ def make_mixed() -> Panel:
         ),
         edges=pd.DataFrame({"source": ["S001", "S002"], "target": ["S002", "S003"], "weight": [1.0, 0.5]}),
         events=(
-            Event("one", "Collision, one lane is blocked.", noon, None, noon, "desk", "S001", "Harbour Bridge", 0.1, "km",
-                  kind="bulletin"),
+            Event("one", "Collision, one lane is blocked.", noon, None, noon, "desk", "S001", "Harbour Bridge", 0.1,
+                  "km", kind="bulletin"),
             Event("two", "Strong wind is expected.", noon, None, noon, "met office", "S004", "Airport", None, "km",
                   kind="weather warning"),
         ),

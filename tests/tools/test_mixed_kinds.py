@@ -62,9 +62,7 @@ def test_a_channel_that_the_node_does_not_measure_says_who_does(run: Run, spec: 
         run(spec, node="A01", channel="requests")
 
 
-def test_nodes_of_a_kind_without_channels_measure_nothing(
-    mixed: Panel, context_of: Callable[..., ToolContext]
-) -> None:
+def test_nodes_of_a_kind_without_channels_measure_nothing(mixed: Panel, context_of: Callable[..., ToolContext]) -> None:
     kinds = mixed.data["kind"].to_numpy().copy()
     kinds[0] = "bus stop"
     other = dataclasses.replace(mixed, data=mixed.data.assign_coords(kind=("node", kinds)))

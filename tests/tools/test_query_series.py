@@ -203,7 +203,9 @@ def test_a_total_needs_a_sum_and_enough_readings(tmp_path: Path) -> None:
     noon = panel.times.get_loc(pd.Timestamp("2025-09-23T12:00", tz=panel.zone))
     flow = panel.data["flow"].load().copy()
     flow[noon : noon + 20, panel.position("S039")] = np.nan
-    holed = query(dataclasses.replace(panel, data=panel.data.assign(flow=flow)), tmp_path, node="S039", as_of="2025-09-24T00:00")
+    holed = query(
+        dataclasses.replace(panel, data=panel.data.assign(flow=flow)), tmp_path, node="S039", as_of="2025-09-24T00:00"
+    )
     assert holed.total is not None
     assert holed.warnings == [f"The total counts the {holed.measured} of 288 steps that were measured."]
 

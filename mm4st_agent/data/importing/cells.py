@@ -15,7 +15,7 @@ import pandas as pd
 
 from mm4st_agent.data.importing.options import ImportOptions
 from mm4st_agent.data.importing.rows import MAX_COLUMNS
-from mm4st_agent.data.importing.safety import PICKLE_SUFFIXES, refuse_pickle
+from mm4st_agent.data.importing.safety import PICKLE_SUFFIXES, reason, refuse_pickle
 from mm4st_agent.data.importing.tables import open_table
 from mm4st_agent.data.importing.values import looks_numeric, stripped
 from mm4st_agent.errors import DataError
@@ -75,7 +75,7 @@ def read_text(path: Path) -> str:
         with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
             raw = file.read(MAX_TABLE_BYTES + 1)
     except (OSError, EOFError, zlib.error) as err:
-        raise DataError(f"{path} cannot be read: {str(err).rstrip('.')}.") from err
+        raise DataError(f"{path} cannot be read: {reason(err)}.") from err
     if len(raw) > MAX_TABLE_BYTES:
         raise DataError(f"{path} holds more than {MAX_TABLE_BYTES / 2**30:.0f} GiB of text.", _SMALLER)
     try:
@@ -100,7 +100,7 @@ def parse_json(path: Path, text: str, where: str = "") -> Any:
     except RecursionError as err:
         raise DataError(f"{path}{where}: it is nested too deeply.") from err
     except ValueError as err:
-        raise DataError(f"{path}{where}: not readable as JSON: {str(err).rstrip('.')}.") from err
+        raise DataError(f"{path}{where}: not readable as JSON: {reason(err)}.") from err
 
 
 def cell_text(value: object) -> str:

@@ -85,7 +85,7 @@ class Sample:
         times = pd.to_datetime(stamps, errors="coerce", format="ISO8601", utc=True)
         if len(stamps) < FEW or times.isna().mean() > 0.1:
             return False
-        seconds = pd.Series(pd.DatetimeIndex(times).as_unit("ns").asi8 / 1e9)
+        seconds = pd.Series(pd.DatetimeIndex(times).as_unit("us").asi8 / 1e6)
         nodes = np.zeros(len(stamps)) if node is None else stripped(self.rows[node]).to_numpy()
         steps = seconds.groupby(nodes).diff().dropna().to_numpy()
         # Rows out of order tell nothing about steps.

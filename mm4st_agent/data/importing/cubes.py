@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mm4st_agent.data.importing.arrays import as_readings, need_start, numbered
 from mm4st_agent.data.importing.draft import BLOCK_BYTES, Block, Finding, Source, SourceChannel
 from mm4st_agent.data.importing.options import ImportOptions
+from mm4st_agent.data.importing.safety import reason
 from mm4st_agent.data.panel import MASK
 from mm4st_agent.errors import DataError, UsageError
 
@@ -184,10 +185,10 @@ def _open(path: Path) -> xr.Dataset:
                 file5.attrs.get("_nc3_strict")
         return xr.open_dataset(path, engine="scipy" if classic else "h5netcdf", chunks=None, decode_timedelta=False)
     except _DAMAGED as err:
-        text = str(err).strip().splitlines()[0].rstrip(".") if str(err).strip() else type(err).__name__
         kind = "Zarr store" if path.is_dir() else "NetCDF file"
         raise DataError(
-            f"{path} is not a readable {kind}: {text}.", "Times must be of the standard calendar, as CF states them."
+            f"{path} is not a readable {kind}: {reason(err)}.",
+            "Times must be of the standard calendar, as CF states them.",
         ) from err
 
 
@@ -267,7 +268,7 @@ def _blocks(
                     values = ~values if name == mask else values
                     block[name] = as_readings(values.reshape(len(values), -1)[:, kept])
             except _DAMAGED as err:
-                raise DataError(f"{path}: {name} cannot be read: {str(err).rstrip('.')}.") from err
+                raise DataError(f"{path}: {name} cannot be read: {reason(err)}.") from err
             yield block
 
 

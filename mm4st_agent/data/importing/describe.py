@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from mm4st_agent.data.card import Channel
-from mm4st_agent.data.importing.draft import Block, Finding, Source, SourceChannel
+from mm4st_agent.data.importing.draft import Block, Finding, Source
 from mm4st_agent.data.importing.grid import in_short
 from mm4st_agent.data.importing.options import ImportOptions
+from mm4st_agent.data.importing.plainnames import MAX_NAME, plain_name
 from mm4st_agent.data.importing.quantities import quantity, split_unit
 from mm4st_agent.data.importing.records import RecordSource
 from mm4st_agent.data.panel import KNOWN_FUTURE
@@ -49,12 +50,15 @@ def selected(source: Source, options: ImportOptions) -> tuple[Source, tuple[Find
         renamed[channels[0].name] = options.channel
         channels = (dataclasses.replace(channels[0], name=options.channel),)
     for channel in channels:
-        clean = channel.name.replace("/", "-")
-        if clean != channel.name:
+        if (clean := _clean(channel.name)) != channel.name:
             original = next((old for old, new in renamed.items() if new == channel.name), channel.name)
             renamed[original] = clean
-    channels = tuple(dataclasses.replace(c, name=c.name.replace("/", "-")) for c in channels)
-    _check_names(source, channels)
+            found += (_called(channel.name, clean),)
+    channels = tuple(dataclasses.replace(c, name=_clean(c.name)) for c in channels)
+    beside = {str(name): _clean(str(name)) for name in source.covariates.data_vars}
+    found += tuple(_called(name, clean) for name, clean in beside.items() if clean != name)
+    _check_names(source, [channel.name for channel in channels], list(beside.values()))
+    source = dataclasses.replace(source, covariates=source.covariates.rename_vars(beside))
     if not renamed:
         return dataclasses.replace(source, channels=channels), found
     before = source.blocks
@@ -66,17 +70,27 @@ def selected(source: Source, options: ImportOptions) -> tuple[Source, tuple[Find
     return dataclasses.replace(source, channels=channels, blocks=blocks), found
 
 
-def _check_names(source: Source, channels: tuple[SourceChannel, ...]) -> None:
+def _clean(name: str) -> str:
+    """The name as a variable on disk and a word in a sentence can have it."""
+    return plain_name(name).replace("/", "-") or name
+
+
+def _called(name: str, clean: str) -> Finding:
+    return Finding("name", clean, f"It is {name!r} in the file, which cannot be stored so.", "mended")
+
+
+def _check_names(source: Source, channels: list[str], covariates: list[str]) -> None:
     seen: set[str] = set()
-    for channel in channels:
-        if not channel.name.strip() or channel.name.lower() in RESERVED or channel.name.startswith("."):
+    for name in (*channels, *covariates):
+        reserved = RESERVED if name in channels else RESERVED[:2]
+        if not name.strip() or len(name) > MAX_NAME or name.lower() in reserved or name.startswith("."):
             raise UsageError(
-                f"{channel.name!r} cannot name what was measured.",
+                f"{name[:60]!r} cannot name what was measured in {source.path}.",
                 f"Use a word such as 'speed'; not one of {', '.join(RESERVED)}.",
             )
-        if channel.name in seen:
-            raise UsageError(f"{source.path} has two channels {channel.name!r}.", "Choose one with --channels.")
-        seen.add(channel.name)
+        if name in seen:
+            raise UsageError(f"{source.path} has {name!r} twice.", "Choose one with --channels.")
+        seen.add(name)
 
 
 def channels_of(source: Source, options: ImportOptions, step_ns: int, findings: list[Finding]) -> tuple[Channel, ...]:

@@ -79,6 +79,12 @@ def even_grid(path: Path, ns: NDArray[np.int64], rows: pd.Index, step_s: float |
     first = int(cells.min())
     cells -= first
     start, length = phase + first * step, int(cells.max()) + 1
+    if length < 2:
+        raise DataError(
+            f"{path}: all rows, from {_iso(distinct[0])} to {_iso(distinct[-1])} UTC, lie in one step of "
+            f"{in_words(step)}.",
+            "State a shorter step with step_s.",
+        )
     off = ns - (start + cells * step)
     moved = np.flatnonzero(off)
     far = np.abs(off) > EXACT * step

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mm4st_agent.data.importing.arrays import as_readings, need_start, numbered, split_unit, unfit
 from mm4st_agent.data.importing.draft import BLOCK_BYTES, Block, Finding, Source, SourceChannel
 from mm4st_agent.data.importing.options import ImportOptions
-from mm4st_agent.data.importing.safety import WHY_NO_PICKLE
+from mm4st_agent.data.importing.safety import WHY_NO_PICKLE, reason
 from mm4st_agent.errors import DataError, UsageError
 
 _DAMAGED = (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
@@ -54,7 +54,7 @@ def read_hdf(path: Path, options: ImportOptions) -> Source:
             return read(path, file, key, options)
     except _DAMAGED as err:
         raise DataError(
-            f"{path} is not a readable HDF5 file: {str(err).rstrip('.')}.",
+            f"{path} is not a readable HDF5 file: {reason(err)}.",
             "If a compression filter is missing, save it with gzip or without compression.",
         ) from err
 
@@ -133,7 +133,12 @@ def _table(path: Path, file: h5py.File, key: str, options: ImportOptions) -> Sou
             raise DataError(f"{path}: the column {field!r} of {key!r} holds text, not numbers.")
         fields.append(field)
         names = table.attrs.get(f"{field}_kind")
-        columns += _pickled_names(path, names) if names is not None else [field]
+        labels = _pickled_names(path, names) if names is not None else [field]
+        if len(labels) != int(np.prod(table.dtype[field].shape)):
+            raise DataError(
+                f"{path}: {field!r} of {key!r} has the shape {table.dtype[field].shape}, unlike its labels."
+            )
+        columns += labels
     kind = _decode(table.attrs.get("index_kind", b""))
     index = _index(path, table["index"], kind, _pickled_zone(path, file[key].attrs.get("info", b"")))
     return _frame(path, key, index, columns, partial(_table_blocks, path, table.name, tuple(fields)), options)
@@ -219,7 +224,7 @@ def _slice(path: Path, data: h5py.Dataset, first: int, count: int) -> NDArray[An
         return np.asarray(data[first : first + count])
     except _DAMAGED as err:
         raise DataError(
-            f"{path}: {data.name} cannot be read: {str(err).rstrip('.')}.",
+            f"{path}: {data.name} cannot be read: {reason(err)}.",
             "If a compression filter is missing, save it with gzip or without compression.",
         ) from err
 

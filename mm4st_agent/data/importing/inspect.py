@@ -30,12 +30,14 @@ def inspect(path: Path, name: str, options: ImportOptions | None = None, *, prog
         DataError: the files cannot be read as a data set; the message says what and where.
     """
     from mm4st_agent.data.importing.layers import read_layers
+    from mm4st_agent.data.importing.plainnames import with_plain_ids
     from mm4st_agent.data.importing.readers import read_source
 
     options = options or ImportOptions()
     zone = zone_of(options.time_zone)
     try:
         source, options = read_source(path, options)
+        source = with_plain_ids(source)
         return assemble(name, source, read_layers(options, source, zone), options, progress=progress)
     except OSError as err:
         raise DataError(f"{err.filename or path} cannot be read: {err.strerror or err}.") from err

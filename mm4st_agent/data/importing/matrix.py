@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mm4st_agent.data.importing.cells import listed, read_cells, short, texts
-from mm4st_agent.data.importing.safety import BROKEN, WHY_NO_PICKLE, check_archive
+from mm4st_agent.data.importing.safety import BROKEN, WHY_NO_PICKLE, check_archive, reason
 from mm4st_agent.data.importing.values import MISSING
 from mm4st_agent.errors import DataError
 
@@ -97,7 +97,7 @@ def first_row(path: Path) -> list[str]:
         with _open(path) as file:
             line = file.readline(_FIRST_LINE)
     except BROKEN as err:
-        raise DataError(f"{path} cannot be read: {str(err).rstrip('.')}.") from err
+        raise DataError(f"{path} cannot be read: {reason(err)}.") from err
     if len(line) == _FIRST_LINE:
         raise DataError(f"{path}: its first line is longer than {_FIRST_LINE:,} characters.")
     if not line.strip():
@@ -186,7 +186,7 @@ def _array_blocks(path: Path, count: int) -> Blocks:
     try:
         array = _array(path, count)
     except (*BROKEN, ValueError, KeyError, TypeError) as err:
-        why = str(err).rstrip(".")
+        why = reason(err)
         if "pickle" in why.lower() or "python objects" in why.lower():
             why = f"it holds Python objects, which are never opened: {WHY_NO_PICKLE}"
         raise DataError(f"{path} cannot be read: {why}.", NO_PICKLE) from err

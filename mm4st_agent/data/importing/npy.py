@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mm4st_agent.data.importing.safety import BROKEN, MAX_WHOLE_BYTES, check_archive
+from mm4st_agent.data.importing.safety import BROKEN, MAX_WHOLE_BYTES, check_archive, reason
 from mm4st_agent.errors import DataError
 
 Array = NDArray[Any]
@@ -51,7 +51,7 @@ def stored_arrays(path: Path) -> list[Stored]:
         np.load(path, mmap_mode="r", allow_pickle=False)
         return [Stored(path.stem, shape, dtype, partial(_npy_rows, path))]
     except (*BROKEN, ValueError, RuntimeError) as err:
-        raise DataError(f"{path} is not a readable NumPy file: {str(err).rstrip('.')}.") from err
+        raise DataError(f"{path} is not a readable NumPy file: {reason(err)}.") from err
 
 
 def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:
@@ -124,4 +124,4 @@ def npy_shape(path: Path) -> tuple[int, ...]:
         with path.open("rb") as file:
             return _header(file)[0]
     except (OSError, EOFError, ValueError) as err:
-        raise DataError(f"{path} is not a readable NumPy file: {str(err).rstrip('.')}.") from err
+        raise DataError(f"{path} is not a readable NumPy file: {reason(err)}.") from err

@@ -164,11 +164,15 @@ def _parquet_glimpse(path: Path) -> Glimpse | None:
 
 def _text_glimpse(path: Path) -> Glimpse | None:
     with gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        head = [line for line in (file.readline(GLIMPSE_BYTES) for _ in range(GLIMPSE_ROWS + 1)) if line.strip()]
+        head = []
+        for number in range(1, GLIMPSE_ROWS + 2):
+            line = file.readline(GLIMPSE_BYTES)
+            if len(line) == GLIMPSE_BYTES and not line.endswith(b"\n"):
+                raise ValueError(f"its line {number} is longer than {GLIMPSE_BYTES:,} bytes")
+            if line.strip():
+                head.append(line)
         if not head:
             return None
-        if len(head[0]) == GLIMPSE_BYTES and not head[0].endswith(b"\n"):
-            raise ValueError(f"its first line is longer than {GLIMPSE_BYTES:,} bytes")
         if b"\r" in head[0].rstrip(b"\r\n") and b'"' not in head[0]:
             raise ValueError("its lines end with a carriage return alone; save it with ordinary line ends")
         lines = len(head) + sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))

@@ -81,7 +81,10 @@ def check_inside(folder: Path, path: Path) -> Path:
     Raises:
         DataError: it lies outside `folder`: a link leads out of it.
     """
-    found = path.resolve()
+    try:
+        found = path.resolve()
+    except (OSError, RuntimeError) as err:
+        raise DataError(f"{path} is a link that leads to itself.", "Put the file itself into the folder.") from err
     if not found.is_relative_to(folder.resolve()):
         raise DataError(
             f"{path} is a link that leads out of {folder}, to {found}.", "Put the file itself into the folder."

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from mm4st_agent.data.importing.safety import reason
 from mm4st_agent.errors import DataError
 
 CHUNK_BYTES = 16 * 2**20
@@ -33,7 +34,7 @@ def chunks(path: Path) -> Generator[bytes]:
         with _open(path) as file:
             yield from _cut(path, _decoded(path, file))
     except (OSError, EOFError, zlib.error) as err:
-        raise DataError(f"{path} is not a readable CSV file: {str(err).strip().rstrip('.')}.") from err
+        raise DataError(f"{path} is not a readable CSV file: {reason(err)}.") from err
 
 
 def record(data: bytes, start: int) -> bytes:

@@ -12,6 +12,10 @@ from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_
 
 CLUSTERS = 32
 """At most; the picture has one row and one column each."""
+LEAST_STEPS = 3
+"""Two common steps always correlate perfectly."""
+_RESOLUTION = 1e-7
+"""Of float32: what moves less, relative to its level, is constant."""
 
 
 def correlation(
@@ -26,7 +30,7 @@ def correlation(
     """Pearson's correlation between the mean series of any two clusters, in each window.
 
     Windows are laid from the last step backwards, without overlap; a series below one window gives one picture
-    of all there is. A step counts for a pair where both were read; a pair with fewer than three such steps, or
+    of all there is. A step counts for a pair where both were read; a pair with fewer than `LEAST_STEPS` such steps, or
     with a constant side, has mask 0. The cost is linear in N: only K means are correlated.
 
     Args:
@@ -50,7 +54,7 @@ def correlation(
         Pearson (1895), doi:10.1098/rspl.1895.0041.
     """
     series = checked(series, 3)
-    batch, nodes, length = series.shape
+    nodes, length = series.shape[1:]
     if window < steps_per_day:
         raise UsageError(f"A window of {window} steps is below a day.", f"Give at least {steps_per_day} steps.")
     groups = runs(nodes) if clusters is None else np.asarray(clusters)
@@ -61,7 +65,8 @@ def correlation(
     means = cluster_means(series, groups)
     window = min(window, length)
     windows = length // window
-    parts = means[:, :, length - windows * window :].unflatten(2, (windows, window)).transpose(1, 2)
+    parts = means[:, :, length - windows * window :]
+    parts = parts.reshape(*means.shape[:2], windows, window).transpose(1, 2)
     value, share = _pairwise(parts)
     image = torch.cat([value, share.mean(dim=1, keepdim=True)], dim=1)
     if size is not None:
@@ -81,24 +86,22 @@ def runs(nodes: int, clusters: int = CLUSTERS) -> NDArray[np.intp]:
 def _pairwise(parts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """`(B, V, K, W)` -> correlations and shares of common steps, both `(B, V, K, K)`; 0 where undefined."""
     seen = ~parts.isnan()
-    weight = seen.to(parts.dtype)
-    filled = torch.where(seen, parts, 0.0)
-    centre = filled.sum(dim=3, keepdim=True) / weight.sum(dim=3, keepdim=True).clamp(min=1)
-    # In double: moments about the common steps' mean are differences of sums.
-    x = torch.where(seen, parts - centre, 0.0).double()
-    w = weight.double()
-    common = w @ w.transpose(2, 3)
+    # In double: moments about the mean of the common steps are differences of sums.
+    read = torch.where(seen, parts, 0.0).double()
+    weight = seen.double()
+    centre = read.sum(dim=3, keepdim=True) / weight.sum(dim=3, keepdim=True).clamp(min=1)
+    x = torch.where(seen, read - centre, 0.0)
+    there = weight.transpose(2, 3)
+    common = weight @ there
     count = common.clamp(min=1)
-    mean = x @ w.transpose(2, 3) / count
-    square = (x * x) @ w.transpose(2, 3) / count
-    variance = square - mean * mean
+    mean = x @ there / count
+    variance = (x * x) @ there / count - mean * mean
     covariance = x @ x.transpose(2, 3) / count - mean * mean.transpose(2, 3)
-    enough = (common >= 3) & (variance > 1e-12 * square) & (variance.transpose(2, 3) > 1e-12 * square.transpose(2, 3))
-    spread = torch.where(enough, variance * variance.transpose(2, 3), 1.0).sqrt()
-    value = torch.where(enough, covariance / spread, 0.0).clamp(-1, 1)
-    share = torch.where(enough, common / parts.shape[3], 0.0)
-    # A window in which a pair cannot be told apart from chance takes the pair's value out of it, not of the others.
-    return value.to(parts.dtype), share.to(parts.dtype)
+    moves = variance > (_RESOLUTION * centre).square()
+    defined = (common >= LEAST_STEPS) & moves & moves.transpose(2, 3)
+    spread = torch.where(defined, variance * variance.transpose(2, 3), 1.0).sqrt()
+    value = torch.where(defined, covariance / spread, 0.0).clamp(-1, 1)
+    return value.to(parts.dtype), torch.where(defined, common / parts.shape[3], 0.0).to(parts.dtype)
 
 
 CORRELATION = Method(

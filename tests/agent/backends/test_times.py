@@ -137,7 +137,7 @@ def test_what_cannot_be_read_is_said(question: str, problem: str) -> None:
         ("30min", 30), ("15m", 15), ("45 mins", 45), ("quarter of an hour", 15), ("three quarters of an hour", 45),
         ("half an hour", 30), ("an hour and a half", 90), ("one and a half hours", 90), ("1 hour 30 minutes", 90),
         ("1h30", 90), ("1.5 hours", 90), ("1,5 hours", 90), ("ninety minutes", 90), ("twenty-five minutes", 25),
-        ("a couple of hours", 120), ("2 days", 2880), ("-10 minutes", -10), ("0 minutes", 0),
+        ("a couple of hours", 120), ("half hour", 30), ("2 days", 2880), ("-10 minutes", -10), ("0 minutes", 0),
     ],
 )  # fmt: skip
 def test_lengths(words: str, minutes: float) -> None:
