@@ -184,7 +184,7 @@ class Runtime:
         panel = self.registry.open(self.settings.dataset)
         known = panel.until(panel.now)
         self.knowledge.search("warm up", panel=known, limit=1)
-        self.forecaster(panel, panel.channel()).predict(known, known.node_ids[:1], None, 1)
+        self.forecaster(panel, panel.channel()).predict(known, known.nodes_of()[:1], None, 1)
 
     def _chat_model(self, name: ChatModelName) -> ChatModel:
         return self._embedded if name == "embedded" else self._vllm

@@ -66,7 +66,8 @@ def draw_gramian(
     """Draw the Gramian angular summation or difference field.
 
     Args:
-        kind: 'summation' is red where two moments are both extreme alike, 'difference' where they differ in time order.
+        kind: 'summation' is red where both moments are near the same extreme, 'difference' where the reading at the
+            row's time is the lower one.
         times: `(T,)` zone-aware, oldest first; a stamp that is left out counts as missing.
         values: `(T,)` in `unit`; NaN is missing, drawn as hatched rows and columns; imputed values included.
         imputed: `(T,)`, True where the source filled in a value that nobody measured.

@@ -120,10 +120,11 @@ class Sheet:
         if finish is not None:
             self.figure.draw_without_rendering()
             finish()
-        self._canvas.draw()
+        self._canvas.draw()  # type: ignore[no-untyped-call]
         file = io.BytesIO()
         # Opaque, and packed lightly: half of the time for a tenth more bytes.
-        drawn = Image.frombuffer("RGBA", self._canvas.get_width_height(), self._canvas.buffer_rgba())
+        pixels = self._canvas.buffer_rgba()  # type: ignore[no-untyped-call]
+        drawn = Image.frombuffer("RGBA", self._canvas.get_width_height(), pixels)
         drawn.convert("RGB").save(file, format="png", dpi=(DPI, DPI), compress_level=1)
         return Picture(png=file.getvalue(), title=self.title, alt=("Synthetic data. " if self.synthetic else "") + alt)
 

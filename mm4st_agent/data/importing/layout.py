@@ -267,13 +267,17 @@ class _Columns:
         covariates: Sequence[str],
         about: dict[str, str],
     ) -> Layout:
+        compass = tuple(c for c in covariates if self.sample.is_compass(c))
+        if compass:
+            why = "Words such as NNW became degrees clockwise from north; calm and variable winds are missing."
+            self.findings.append(Finding("compass points", ", ".join(compass), why, "mended"))
         return Layout(
             kind=kind,
             time=time,
             node=node,
             values=tuple(values),
             covariates=tuple(covariates),
-            compass=tuple(c for c in covariates if self.sample.is_compass(c)),
+            compass=compass,
             flags=tuple(c for c in covariates if self.sample.is_flag(c)),
             about=about,
             findings=tuple(self.findings),

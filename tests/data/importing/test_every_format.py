@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -56,7 +57,7 @@ def _stations(folder: Path) -> None:
     for i, name in enumerate(IDS):
         hours = pd.DatetimeIndex(pd.date_range("2022-03-01", periods=48, freq="h"))
         table = pd.DataFrame({"year": hours.year, "month": hours.month, "day": hours.day, "hour": hours.hour})
-        table = table.assign(**{"PM2.5": readings()[:, i], "TEMP": np.arange(48.0), "station": name})
+        table["PM2.5"], table["TEMP"], table["station"] = readings()[:, i], np.arange(48.0), name
         table.to_csv(folder / f"PRSA_{name}_2022.csv.gz", index=False)
 
 
@@ -75,6 +76,12 @@ def _astgcn(folder: Path) -> None:
     (folder / "distance.csv").write_text("from,to,cost\n0,1,310.6\n1,2,330.9\n")
 
 
+def _zarr(path: Path, version: int) -> None:
+    with warnings.catch_warnings():  # Zarr has not settled yet how version 3 writes text.
+        warnings.simplefilter("ignore")
+        cube().to_zarr(path, consolidated=False, zarr_format=version)
+
+
 WIDE: dict[str, Callable[[Path], object]] = {
     "a.csv": lambda path: frame().to_csv(path),
     "a.tsv": lambda path: frame().to_csv(path, sep="\t"),
@@ -91,7 +98,8 @@ WIDE: dict[str, Callable[[Path], object]] = {
     "a.npz": lambda path: np.savez(path, speed=readings(), timestamps=STEPS.to_numpy(), node_id=np.array(IDS)),
     "a.nc": lambda path: cube().to_netcdf(path, engine="h5netcdf"),
     "classic.nc": lambda path: cube().to_netcdf(path, engine="scipy"),
-    "a.zarr": lambda path: cube().to_zarr(path, consolidated=False),
+    "a.zarr": lambda path: _zarr(path, 3),
+    "old.zarr": lambda path: _zarr(path, 2),
 }
 
 
@@ -247,6 +255,6 @@ def test_static_layers_stay_as_they_are(tmp_path: Path) -> None:
 
     panel = imported(tmp_path / "a.csv", ImportOptions(static=static))
 
-    assert panel.static["poi"].loc[0, ["name", "lat", "lon"]].tolist() == ["Stadium", 41.5, -12]
-    assert panel.static["roads"].loc[0, "lanes"] == 2
-    assert json.loads(panel.static["roads"].loc[0, "geometry"]) == line
+    assert panel.static["poi"][["name", "lat", "lon"]].to_numpy().tolist() == [["Stadium", 41.5, -12]]
+    assert panel.static["roads"]["lanes"].tolist() == [2]
+    assert json.loads(str(panel.static["roads"]["geometry"].iloc[0])) == line
