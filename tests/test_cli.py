@@ -111,8 +111,8 @@ def test_tools_are_listed_with_their_schemas() -> None:
     tools = {tool["name"]: tool for tool in _json("tool", "list")}
 
     assert set(tools) == {
-        "describe_dataset", "find_places", "query_series", "rank_places", "render_series", "retrieve_context",
-        "forecast",
+        "describe_dataset", "find_places", "query_series", "rank_places", "compare_series", "render_series",
+        "render_map", "retrieve_context", "forecast",
     }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]

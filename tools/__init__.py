@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from tools.compare_series import COMPARE_SERIES
 from tools.describe_dataset import DESCRIBE_DATASET
 from tools.find_places import FIND_PLACES
 from tools.forecast import FORECAST
 from tools.query_series import QUERY_SERIES
 from tools.rank_places import RANK_PLACES
+from tools.render_map import RENDER_MAP
 from tools.render_series import RENDER_SERIES
 from tools.retrieve_context import RETRIEVE_CONTEXT
 
-ALL_TOOLS = (DESCRIBE_DATASET, FIND_PLACES, QUERY_SERIES, RANK_PLACES, RENDER_SERIES, RETRIEVE_CONTEXT, FORECAST)
+ALL_TOOLS = (
+    DESCRIBE_DATASET,
+    FIND_PLACES,
+    QUERY_SERIES,
+    RANK_PLACES,
+    COMPARE_SERIES,
+    RENDER_SERIES,
+    RENDER_MAP,
+    RETRIEVE_CONTEXT,
+    FORECAST,
+)
 
 __all__ = ["ALL_TOOLS"]
