@@ -209,7 +209,7 @@ def _read_ids(reader: _Reader) -> None:
     for listed in _IDS.finditer(reader.text):
         for place, found in enumerate(re.finditer(r"[A-Za-z]*\d[\w-]*", listed[1])):
             span = (listed.start(1) + found.start(), listed.start(1) + found.end())
-            if reader.free(*span) and (place == 0 or found[0] in known):
+            if reader.free(*span) and (found[0] in known or (place == 0 and "such as" not in listed[0])):
                 reader.add(span, "id", found[0], None, known.get(found[0], []), bound=False)
 
 

@@ -1,7 +1,8 @@
-"""Stretches that do not fit: spikes, cut-offs (flat or clipped) and flips (cycles upside down)."""
+"""Stretches that do not fit: spikes, excursions, cut-offs (flat or clipped) and flips (cycles upside down)."""
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,9 +12,11 @@ from scipy import ndimage, stats
 from mm4st_agent.patterns.changes import cycle_spread
 from mm4st_agent.patterns.period import dominant_periods
 from mm4st_agent.patterns.series import Series, robust_sd, typical_sd
-from mm4st_agent.patterns.structure import Structure, extended, long_run_variance, moving_level
+from mm4st_agent.patterns.structure import Structure, jumps_at, long_run_variance, shortest_level
 
 LONGEST_SPIKE = 3
+EXCURSION_SDS = 3.0
+"""Mean deviation of an excursion, in standard deviations of the noise."""
 SIDE = 5
 SPIKE_CHANCE = 1e-3
 """Chance that normal noise shows one spike in the whole series."""
@@ -43,7 +46,7 @@ def spikes(structure: Structure) -> list[tuple[Run, float]]:
         return []
     cycle = structure.seasonal
     steep = ndimage.maximum_filter1d(cycle, 3) - ndimage.minimum_filter1d(cycle, 3)
-    edge = np.where(steep > 2 * np.median(steep), steep, 0.0)  # an edge of the cycle may come a step early or late
+    edge = np.where(steep > 4 * np.median(steep), steep, 0.0)  # an edge of the cycle may come a step early or late
     sizes = np.maximum(np.abs(off) - edge, 0.0) / spread
     if structure.periods and structure.periods[0].cycles >= 4:
         sizes = sizes / np.maximum(cycle_spread(np.abs(off), structure.periods[0].steps), 1.0)
@@ -52,6 +55,33 @@ def spikes(structure: Structure) -> list[tuple[Run, float]]:
     for first, last in runs(sizes > limit):
         if last - first < LONGEST_SPIKE:
             found.append(((first, last), float(off[first + int(np.argmax(np.abs(off[first : last + 1])))])))
+    return found
+
+
+def excursions(structure: Structure) -> list[tuple[Run, float]]:
+    """Stretches too short for a level that leave the usual course and come back, with the mean deviation.
+
+    The noise is measured by phase where there is a cycle; a random walk has no course to leave.
+    """
+    if structure.body == "random walk":
+        return []
+    clean = structure.clean
+    known = np.flatnonzero(~np.isnan(clean))
+    spread = robust_sd(clean)
+    if spread == 0 or len(known) < 60:
+        return []
+    if structure.periods:
+        clean = clean / np.maximum(cycle_spread(np.abs(clean), structure.periods[0].steps), 0.5)
+    sample = clean[known]
+    ends = jumps_at(sample, long_run_variance(sample), LONGEST_SPIKE + 1).tolist()
+    longest = shortest_level(len(known), structure.periods)
+    found = []
+    for first, end in itertools.pairwise([0, *ends, len(known)]):
+        mean = float(np.mean(sample[first:end]))
+        error = math.sqrt(long_run_variance(sample) / (end - first))
+        if end - first < longest and abs(mean) > max(EXCURSION_SDS * spread, 5 * error):
+            run = int(known[first]), int(known[end - 1])
+            found.append((run, float(np.nanmean(structure.clean[run[0] : run[1] + 1]))))
     return found
 
 
@@ -95,8 +125,10 @@ def _usual_phase(series: Series, run: Run, steps: float) -> bool:
     return seen > 0 and flat > seen / 2
 
 
-def flips(series: Series, structure: Structure) -> list[tuple[Run, float]]:
+def flips(about: Series, structure: Structure) -> list[tuple[Run, float]]:
     """Stretches of half a cycle or more whose cycles are upside down, with the factor on the usual cycle.
+
+    `about` is the series less its moving level.
 
     The stretch is the one with the highest likelihood ratio of the cycle turned over against the cycle as it is.
     A flip of a series without cycles cannot be told from noise.
@@ -104,10 +136,6 @@ def flips(series: Series, structure: Structure) -> list[tuple[Run, float]]:
     if not structure.periods:
         return []
     cycle = structure.seasonal - float(np.mean(structure.seasonal))
-    level = moving_level(series, structure.periods[0].steps)
-    if np.isnan(level).all():
-        return []
-    about = series - extended(level)
     limit = 4 * typical_sd(about)
     about = np.clip(about, -limit, limit)
     rest = about - cycle

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from mm4st_agent.patterns.period import phase_medians
 from mm4st_agent.patterns.report import Regimes
 from mm4st_agent.patterns.series import Series
-from mm4st_agent.patterns.structure import Structure, jumps_at, long_run_variance
+from mm4st_agent.patterns.structure import Structure, jumps_at, long_run_variance, shortest_level
 
 SPREAD_RATIO = 1.4
 """A standard deviation has changed when it is another by this factor."""
-TIGHT = 0.4
-"""Levels of one regime lie this much closer together than the regimes do, at least."""
+TIGHT = 0.5
+"""Levels of one regime lie within this share of the gap between regimes."""
 
 Found = tuple[int, float, float]
 """First step after the change; the value before; the value after."""
@@ -44,7 +44,7 @@ def variance_changes(structure: Structure) -> list[Found]:
         sizes = sizes / cycle_spread(sizes, structure.periods[0].steps)
     root = np.sqrt(sizes[known])
     root = np.minimum(root, 4 * np.median(root) + 1e-300)
-    ends = jumps_at(root, long_run_variance(root)).tolist()
+    ends = jumps_at(root, long_run_variance(root), shortest_level(len(root), structure.periods)).tolist()
     while ends:
         edges = [0, *ends, len(known)]
         spreads = [_spread(innovations[known[a:b]]) for a, b in itertools.pairwise(edges)]

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from mm4st_agent.errors import DataError
-from mm4st_agent.patterns.anomalies import cut_offs, flips, spikes
+from mm4st_agent.patterns.anomalies import cut_offs, excursions, flips, spikes
 from mm4st_agent.patterns.changes import level_changes, regimes_of, variance_changes
 from mm4st_agent.patterns.noise import noise_of, volatility_of
 from mm4st_agent.patterns.relation import relation_of
@@ -16,6 +16,8 @@ from mm4st_agent.patterns.series import SHORTEST, Series, checked, checked_step,
 from mm4st_agent.patterns.structure import Structure, extended, moving_level, take_apart
 from mm4st_agent.patterns.trend import trend_of
 
+FLIP_ROUNDS = 3
+"""The level and the cycle are known better once a flip is turned back."""
 MOST_LAG = 288
 """Steps by which one series may follow another, at most; and a quarter of the series."""
 
@@ -99,15 +101,21 @@ def _mended(series: Series, step_s: float) -> tuple[Structure, list[Stretch]]:
     if not varies(mended):
         mended, found = series, []
     structure = take_apart(mended, step_s)
-    turned = flips(mended, structure)
-    level = extended(moving_level(mended, structure.periods[0].steps)) if turned else mended
-    for (first, last), factor in turned:
-        found.append(("flip", (first, last), factor))
-        part = slice(first, last + 1)
-        mended[part] = 2 * level[part] - mended[part]
-    if turned:
-        structure = take_apart(mended, step_s)
+    upright, turned = mended, dict[tuple[int, int], float]()
+    for _ in range(FLIP_ROUNDS):
+        if not structure.periods or np.isnan(level := moving_level(upright, structure.periods[0].steps)).all():
+            break
+        cycle = structure.seasonal - structure.seasonal.mean()
+        before, turned = turned, dict(flips(mended - extended(level), structure))
+        if not before and not turned:
+            break
+        upright = mended.copy()
+        for first, last in turned:
+            upright[first : last + 1] += 2 * cycle[first : last + 1]  # no mirror: its axis is not known well
+        structure = take_apart(upright, step_s)
+    found += [("flip", run, factor) for run, factor in turned.items()]
     found += [("spike", run, size) for run, size in spikes(structure)]
+    found += [("excursion", run, size) for run, size in excursions(structure)]
     return structure, found
 
 

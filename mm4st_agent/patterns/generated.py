@@ -158,6 +158,17 @@ def _spikes(rng: np.random.Generator) -> Case:
     return Case(values, {"steps": places.tolist()})
 
 
+def _excursion(rng: np.random.Generator) -> Case:
+    """A cycle with noise that leaves its course by 5 to 8 standard deviations of the noise for some steps."""
+    length = _length(rng)
+    phase = _cycle(rng, length, fewest=8)[1]
+    values = rng.choice([3.0, 6.0]) * np.sin(2 * np.pi * phase) + _ar1(rng, length, rng.uniform(0, 0.3))
+    wide = int(rng.integers(6, 12))
+    first = int(rng.integers(10, length - wide - 10))
+    values[first : first + wide] += rng.choice([-1, 1]) * rng.uniform(5, 8)
+    return Case(values, {"first": first, "last": first + wide - 1})
+
+
 def _flip(rng: np.random.Generator) -> Case:
     """One or two of at least ten cycles upside down."""
     length = _length(rng)
@@ -245,6 +256,7 @@ GENERATORS: Mapping[str, Callable[[np.random.Generator], Case]] = MappingProxyTy
         "regime switching": _regimes,
         "variance change": _variance_change,
         "spikes": _spikes,
+        "excursion": _excursion,
         "flip": _flip,
         "cut-off": _cut_off,
         "lagged pair": _lagged,

@@ -25,6 +25,11 @@ FALSE_ALARM = 1e-3
 TAPERED = 0.4
 """Share of the series that is faded in and out before its spectrum is taken."""
 HARMONICS = 4
+FAINT = 0.03
+"""Share of the strongest line below which a line may be a harmonic folded back by the sampling."""
+CALENDAR_S = (3_600, 43_200, DAY_S, 7 * DAY_S)
+NEARLY = 0.97
+"""Share of the most power at which a calendar cycle is preferred."""
 PHASES = 64
 FITS = 0.85
 """Share of what the mean cycle explains that a waveform must explain to be named;"""
@@ -98,7 +103,7 @@ def dominant_periods(values: ArrayLike, step_s: float) -> tuple[Period, ...]:
     whole = float(np.nanvar(rest))
     found: list[Period] = []
     for _ in range(MOST):
-        steps = _strongest(rest, [period.steps for period in found])
+        steps = _strongest(rest, [period.steps for period in found], step_s)
         if steps is None:
             break
         cycle = seasonal(rest, steps)
@@ -172,7 +177,7 @@ def _detrended(series: Series) -> Series:
     return np.clip(rest, -limit, limit)
 
 
-def _strongest(rest: Series, found: list[float]) -> float | None:
+def _strongest(rest: Series, found: list[float], step_s: float) -> float | None:
     """The strongest new period that stands out of the background and that the autocorrelation confirms."""
     length = len(rest)
     if not varies(rest) or length // FEWEST_CYCLES < 3:
@@ -184,6 +189,7 @@ def _strongest(rest: Series, found: list[float]) -> float | None:
     wanted = math.log(len(power) / FALSE_ALARM)
     peaks = np.flatnonzero((ratio > wanted) & (power >= ndimage.maximum_filter1d(power, 3)))
     peaks = peaks[np.argsort(-power[peaks])][:6]
+    lines = (ratio > wanted) & (power > FAINT * power.max())
     correlation = autocorrelation(rest, min(length - 8, 2 * length // 3))
     noise = 1 / math.sqrt(known.sum())
     for peak in peaks.tolist():
@@ -191,13 +197,13 @@ def _strongest(rest: Series, found: list[float]) -> float | None:
         steps = length / cycles
         if cycles < 2 or steps < 2:
             continue
-        steps = _fundamental(steps, cycles, correlation, noise, ratio > wanted)
+        steps = _fundamental(steps, cycles, correlation, noise, lines)
         if length / steps < FEWEST_CYCLES - 0.25:
             continue
         hill, at = _hill(correlation, steps, cycles)
         valley = correlation[max(1, at // 4) : max(2, at)].min()
         if hill > max(0.02, 2 * noise) and hill - valley > max(0.05, 4 * noise):
-            steps = _refined(rest, steps)
+            steps = _refined(rest, steps, step_s)
             if all(abs(length / steps - length / old) > 1.5 for old in found):  # else a side lobe
                 return steps
     return None
@@ -251,23 +257,36 @@ def _fundamental(steps: float, cycles: float, correlation: Series, noise: float,
     return choice
 
 
-def _refined(rest: Series, steps: float) -> float:
-    """The length near `steps` at which the cycle and its first harmonics hold the most power."""
+def _refined(rest: Series, steps: float, step_s: float) -> float:
+    """The length near `steps` at which the cycle and its first harmonics hold the most power.
+
+    A calendar cycle is preferred where it holds nearly as much: weekends and gaps pull a day off its length.
+    """
     length = len(rest)
     flat = np.nan_to_num(rest - np.nanmean(rest)) * tukey(length, TAPERED)
-    time = np.arange(length)
+    harmonics = min(HARMONICS, int(steps // 2))
     cycles = length / steps
     for half, points in ((0.6, 25), (0.06, 13), (0.006, 13)):
         tried = np.linspace(max(cycles - half, 0.5), cycles + half, points)
-        wave = np.exp(-2j * np.pi * np.outer(tried, time) / length)
-        power, turned = np.zeros(points), np.ones_like(wave)
-        for _ in range(min(HARMONICS, int(steps // 2))):
-            turned = turned * wave
-            power += np.abs(turned @ flat) ** 2
-        cycles = float(tried[power.argmax()])
+        power = _power(flat, tried, harmonics)
+        cycles, most = float(tried[power.argmax()]), float(power.max())
+    for seconds in CALENDAR_S:
+        calendar = length * step_s / seconds
+        if abs(calendar - cycles) < 0.2 and _power(flat, np.array([calendar]), harmonics)[0] > NEARLY * most:
+            return seconds / step_s
     steps = length / cycles
     whole = round(steps)
     return float(whole) if abs(length / whole - cycles) < 0.01 and whole >= 2 else steps
+
+
+def _power(flat: Series, cycles: Series, harmonics: int) -> Series:
+    """Power of the series at these numbers of cycles and their harmonics together."""
+    wave = np.exp(-2j * np.pi * np.outer(cycles, np.arange(len(flat))) / len(flat))
+    power, turned = np.zeros(len(cycles)), np.ones_like(wave)
+    for _ in range(harmonics):
+        turned = turned * wave
+        power += np.abs(turned @ flat) ** 2
+    return power
 
 
 def _explained(rest: Series, cycle: Series, steps: float) -> float:

@@ -84,7 +84,7 @@ def _granger(cause: Series, effect: Series, lag: int) -> float | None:
     own = [np.ones(len(target)), *(past(effect, k) for k in range(1, OWN_LAGS + 1))]
     both = np.column_stack(own + [past(cause, k) for k in lags])
     rows = ~(np.isnan(both).any(axis=1) | np.isnan(target))
-    if rows.sum() < 3 * both.shape[1]:
+    if rows.sum() < 3 * both.shape[1] or np.linalg.matrix_rank(both[rows]) < both.shape[1]:
         return None
     whole = OLS(target[rows], both[rows]).fit()
     without = OLS(target[rows], both[rows][:, : len(own)]).fit()

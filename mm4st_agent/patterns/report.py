@@ -79,14 +79,14 @@ class Anomaly(_Part):
     """A stretch that does not fit the rest.
 
     Attributes:
-        kind: 'spike' (at most three steps), 'flip' (cycles upside down), 'flat' (one value repeated) or 'clipped'
-            (one value repeated, at the lowest or highest reading).
+        kind: 'spike' (at most three steps), 'excursion' (longer, off the usual course), 'flip' (cycles upside down),
+            'flat' (one value repeated) or 'clipped' (one value repeated, at the lowest or highest reading).
         start, end: First and last step.
-        size: Deviation from the neighbours ('spike'), the repeated value ('flat', 'clipped'), or the factor on the
-            usual cycle ('flip', near -1).
+        size: Deviation from the neighbours ('spike') or mean deviation from the usual course ('excursion'), the
+            repeated value ('flat', 'clipped'), or the factor on the usual cycle ('flip', near -1).
     """
 
-    kind: Literal["spike", "flip", "flat", "clipped"]
+    kind: Literal["spike", "excursion", "flip", "flat", "clipped"]
     start: int
     end: int
     start_time: datetime | None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mm4st_agent.patterns.curves import Curve, fit_curves
 from mm4st_agent.patterns.period import Period, dominant_periods, seasonal
-from mm4st_agent.patterns.series import ArFit, Series, fit_ar, robust_sd, without_spikes
+from mm4st_agent.patterns.series import ArFit, Series, autocorrelation, fit_ar, robust_sd, without_spikes
 
 Body = Literal["constant", "trend", "levels", "random walk"]
 Mode = Literal["additive", "multiplicative"]
@@ -31,6 +31,9 @@ EXACT = 0.97
 """Confidence from which a cycle is no chance, even if seen a few times."""
 CYCLE_PRICE = 8
 """Parameters that a cycle is charged for, beside the noise that its profile takes up."""
+NEAR = 30
+APART = 5.0
+"""Standard errors between two neighbouring levels; the places were chosen to differ, so it takes more than 2."""
 LAGS = 15
 """Steps over which the noise may remember, for the penalty of a jump."""
 
@@ -94,7 +97,8 @@ def _with_cycles(series: Series, periods: tuple[Period, ...]) -> Structure:
     constant = fit_ar(clean, ORDER)
     walk = fit_ar(np.diff(clean, prepend=np.nan), ORDER - 1)
     curve, curve_fit = _trend(clean, price)
-    jumps, levels, levels_fit = _jumping(clean, price)
+    shortest = shortest_level(count, periods)
+    jumps, levels, levels_fit = _jumping(clean, price, shortest)
 
     def score(fit: ArFit, parameters: int) -> float:
         return fit.rows * math.log(max(fit.variance, 1e-300)) + parameters * price if fit.rows else math.inf
@@ -116,7 +120,7 @@ def _with_cycles(series: Series, periods: tuple[Period, ...]) -> Structure:
     mean = np.full_like(series, np.nanmean(clean))
     fitted = {"constant": mean, "random walk": mean, "trend": curve.fitted, "levels": levels}[body]
     if body == "trend":  # levels may jump on top of a trend
-        jumps, steps, both = _jumping(clean - fitted, price)
+        jumps, steps, both = _jumping(clean - fitted, price, shortest)
         if len(jumps) and -unit * _log_ratio(both, curve_fit) > 2 * len(jumps) * price + GIVE_UP_WALK["levels"]:
             fitted = fitted + steps
         else:
@@ -209,7 +213,7 @@ def extended(level: Series) -> Series:
     return np.asarray(np.interp(np.arange(len(level)), known, level[known]))
 
 
-def _jumping(clean: Series, price: float) -> tuple[NDArray[np.int64], Series, ArFit]:
+def _jumping(clean: Series, price: float, shortest: int) -> tuple[NDArray[np.int64], Series, ArFit]:
     """First steps of new levels, the levels, and the noise about them.
 
     The search prices a jump by the noise: by its long-run variance, and by that of its differences, as if it had no
@@ -223,7 +227,7 @@ def _jumping(clean: Series, price: float) -> tuple[NDArray[np.int64], Series, Ar
     found: list[tuple[float, NDArray[np.int64], Series, ArFit]] = []
     long_run, short = long_run_variance(sample), robust_sd(np.diff(sample)) ** 2 / 2
     for spread in (long_run, short) if long_run > 1.3 * short else (long_run,):
-        jumps = known[jumps_at(sample, spread)]
+        jumps = _told_apart(clean, known[jumps_at(sample, spread, shortest)])
         levels = _levels(clean, jumps)
         fit = fit_ar(clean - levels, ORDER)
         score = fit.rows * math.log(max(fit.variance, 1e-300)) + 2 * len(jumps) * price
@@ -231,9 +235,44 @@ def _jumping(clean: Series, price: float) -> tuple[NDArray[np.int64], Series, Ar
     return min(found, key=lambda one: one[0])[1:]
 
 
-def jumps_at(sample: Series, long_run: float) -> NDArray[np.int64]:
+def _told_apart(clean: Series, jumps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The jumps whose two levels differ by more than the noise about that place accounts for, the weakest dropped."""
+    kept = jumps.tolist()
+    while kept:
+        rest = clean - _levels(clean, np.array(kept))
+        edges = [0, *kept, len(clean)]
+        memory = float(np.clip(autocorrelation(rest, 1)[1], 0, 0.95))
+        inflated = (1 + memory) / (1 - memory)
+        scores = []
+        for before, at, after in zip(edges[:-2], kept, edges[2:], strict=True):
+            sides = clean[before:at], clean[at:after]
+            wide = (
+                rest[max(0, min(before, at - NEAR)) : at],
+                rest[at : max(after, at + NEAR)],
+            )
+            error = sum(
+                float(np.nanmean(w**2)) / max(1, np.sum(~np.isnan(s))) for w, s in zip(wide, sides, strict=True)
+            )
+            gap = abs(float(np.nanmean(sides[0]) - np.nanmean(sides[1])))
+            scores.append(gap / math.sqrt(max(error * inflated, 1e-300)))
+        weakest = int(np.argmin(scores))
+        if scores[weakest] >= APART:
+            break
+        del kept[weakest]
+    return np.array(kept, dtype=np.int64)
+
+
+def shortest_level(count: int, periods: tuple[Period, ...]) -> int:
+    """Readings that a level lasts at least: a fiftieth of the series, and a cycle where there is one.
+
+    One afternoon above the usual one is an excursion, no new level.
+    """
+    cycle = round(max((period.steps for period in periods), default=0.0))
+    return min(max(8, count // 50, cycle), max(8, count // 4))
+
+
+def jumps_at(sample: Series, long_run: float, shortest: int) -> NDArray[np.int64]:
     """Where the mean of a sample without gaps changes, at 4 log n times the long-run variance a change."""
-    shortest = max(5, len(sample) // 200)
     if len(sample) < 4 * shortest or long_run <= 0:
         return np.zeros(0, dtype=np.int64)
     from ruptures import KernelCPD

@@ -73,7 +73,8 @@ def _change(kind: str, near: float) -> Callable[[Patterns, Case], bool]:
     def right(found: Patterns, case: Case) -> bool:
         (true,) = cast(list[int], case.answer["changes"])
         steps = [change.step for change in found.changes if change.kind == kind]
-        return len(steps) == 1 and abs(steps[0] - true) <= near * found.steps
+        quiet = kind == "level" or all(change.kind == kind for change in found.changes)
+        return quiet and len(steps) == 1 and abs(steps[0] - true) <= near * found.steps
 
     return right
 
@@ -103,7 +104,8 @@ def _stretch(kinds: tuple[str, ...], share: float) -> Callable[[Patterns, Case],
 
     def right(found: Patterns, case: Case) -> bool:
         said = [anomaly for anomaly in found.anomalies if anomaly.kind in kinds]
-        return len(said) == 1 and overlap(said[0], case) >= share
+        levels = any(change.kind == "level" for change in found.changes)
+        return not levels and len(said) == 1 and overlap(said[0], case) >= share
 
     return right
 
@@ -140,10 +142,20 @@ RULES: Mapping[str, tuple[str, Callable[[Patterns, Case], bool]]] = MappingProxy
         "multiplicative seasonality": ("strongest period within 2 %, mode named", _mode),
         "level shift": ("one level change, within 1 % of the length", _change("level", 0.01)),
         "regime switching": ("two states within 20 % of their gap, switches within 20 % or 1", _regimes),
-        "variance change": ("one variance change, within 3 % of the length", _change("variance", 0.03)),
+        "variance change": (
+            "one variance change, within 3 % of the length, and no level change",
+            _change("variance", 0.03),
+        ),
         "spikes": ("F1 score of the spikes at least 0.8", _spikes),
-        "flip": ("one flip, overlap with the true one at least 0.7", _stretch(("flip",), 0.7)),
-        "cut-off": ("one cut-off, overlap with the true one at least 0.9", _stretch(("flat", "clipped"), 0.9)),
+        "excursion": (
+            "one excursion, overlap with the true one at least 0.7, and no level change",
+            _stretch(("excursion",), 0.7),
+        ),
+        "flip": ("one flip, overlap with the true one at least 0.7, and no level change", _stretch(("flip",), 0.7)),
+        "cut-off": (
+            "one cut-off, overlap with the true one at least 0.9, and no level change",
+            _stretch(("flat", "clipped"), 0.9),
+        ),
         "lagged pair": ("related, lag within 1 step", _lag),
         "granger": ("direction", _granger),
         "unrelated pair": ("not related", _unrelated),

@@ -108,6 +108,7 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(
 def test_ctrl_c_says_how_to_go_on(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
     out, stored = tmp_path / "tiny-flow", tmp_path / "panel"
     save_panel(panel, stored)
+    config = config.model_copy(update={"max_epochs": 60, "patience": 60})  # long enough to be met half-way
     last = tmp_path / ".tiny-flow.training" / "last.ckpt"
     process = subprocess.Popen(
         [sys.executable, "-c", TRAIN, str(stored), str(out), config.model_dump_json()],

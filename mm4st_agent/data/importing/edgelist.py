@@ -91,7 +91,7 @@ def read_edges(
             Finding("edge values", what, f"they reach {edges['value'].max():g}; weights lie within 0..1.", "inferred")
         )
     edges = _without_loops_and_repeats(edges, is_distance, findings)
-    edges = _weighted(edges, len(node_ids), findings) if is_distance else _checked_weights(path, edges, findings)
+    edges = _weighted(path, edges, len(node_ids), findings) if is_distance else _checked_weights(path, edges, findings)
     if is_distance:
         _say_unit(unit or (units or {}).get("distance", ""), bool(unit), findings)
     if edges.empty:
@@ -234,12 +234,18 @@ def _checked_weights(path: Path, edges: pd.DataFrame, findings: list[Finding]) -
     return edges[~none].rename(columns={"value": "weight"})
 
 
-def _weighted(edges: pd.DataFrame, count: int, findings: list[Finding]) -> pd.DataFrame:
+def _weighted(path: Path, edges: pd.DataFrame, count: int, findings: list[Finding]) -> pd.DataFrame:
     """Distances and the weights that they give."""
     if edges.empty:
         return edges.assign(weight=[], distance=[])
     distance = edges["value"].to_numpy()
-    sigma = float(distance.std())
+    with np.errstate(over="ignore"):
+        sigma = float(distance.std())
+    if not np.isfinite(sigma):
+        raise DataError(
+            f"{path}: the distances reach {distance.max():g}, which cannot be.",
+            "Leave pairs without a link out, or give them infinity or 0 in a matrix.",
+        )
     if sigma > 1e-12 * distance.max():
         # Even the farthest link keeps a weight that is not 0.
         weight = np.maximum(np.exp(-((distance / sigma) ** 2)), np.finfo(np.float64).tiny)

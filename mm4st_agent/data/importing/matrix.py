@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from mm4st_agent.data.importing.cells import listed, read_cells, short, texts
-from mm4st_agent.data.importing.safety import BROKEN, WHY_NO_PICKLE, check_archive, reason
+from mm4st_agent.data.importing.safety import BROKEN, DAMAGED, WHY_NO_PICKLE, check_archive, reason
 from mm4st_agent.data.importing.values import MISSING
 from mm4st_agent.errors import DataError
 
@@ -185,7 +185,7 @@ def _array_blocks(path: Path, count: int) -> Blocks:
     """The rows of the N x N array in a .npy or .npz file, or of a matrix that `scipy.sparse.save_npz` wrote."""
     try:
         array = _array(path, count)
-    except (*BROKEN, ValueError, KeyError, TypeError) as err:
+    except DAMAGED as err:
         why = reason(err)
         if "pickle" in why.lower() or "python objects" in why.lower():
             why = f"it holds Python objects, which are never opened: {WHY_NO_PICKLE}"

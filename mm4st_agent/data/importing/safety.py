@@ -9,6 +9,7 @@ import stat
 import struct
 import tarfile
 import tempfile
+import tokenize
 import weakref
 import zipfile
 import zlib
@@ -34,7 +35,7 @@ BROKEN = (
 """What reading a damaged archive may raise (beside RuntimeError for one with a password)."""
 DAMAGED = (
     *BROKEN, RuntimeError, LookupError, ArithmeticError, TypeError, AttributeError, AssertionError, SyntaxError,
-    struct.error, csv.Error,
+    struct.error, tokenize.TokenError, csv.Error,
 )  # fmt: skip
 """What libraries raise that take a damaged file for a sound one and parse it."""
 WHY_NO_PICKLE = "reading a pickle runs whatever program is in it"
@@ -51,6 +52,7 @@ def check_archive(path: Path) -> None:
     """
     packed = path.stat().st_size
     try:
+        path.open("rb").close()  # what may not be read is no damaged file
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 entries = archive.infolist()

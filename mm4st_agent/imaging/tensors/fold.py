@@ -71,13 +71,15 @@ def readings_of(image: torch.Tensor) -> torch.Tensor:
 def image_of(grid: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor | None = None) -> torch.Tensor:
     """`(B, H, W)` readings with NaN as `(B, 2, H, W)`; where `size` is smaller, means of the readings of each block."""
     seen = ~grid.isnan()
-    filled = torch.where(seen, grid, 0.0)
-    share = seen.to(grid.dtype)
+    complete = bool(seen.all())
+    filled = grid if complete else torch.where(seen, grid, 0.0)
+    share = grid.new_ones(()).expand(len(grid), *(size or grid.shape[1:])) if complete else seen.to(grid.dtype)
     if size is not None and size != tuple(grid.shape[1:]):
-        complete = bool(seen.all())
-        share = share.new_ones(()).expand(len(grid), *size) if complete else _resized(share, size).clamp(max=1.0)
-        mean = _resized(filled, size)
-        filled = mean if complete else torch.where(share > 0, mean / share.clamp(min=1e-12), 0.0)
+        filled = _resized(filled, size)
+        if not complete:
+            share = _resized(share, size)
+            filled = torch.where(share > 0, filled / share.clamp(min=1e-12), 0.0)
+            share = share.clamp(max=1.0)
     if follows_gradients(grid):
         return torch.stack([filled, share], dim=1)
     image = canvas(grid, (len(grid), 2, *filled.shape[1:]), out)
@@ -87,13 +89,19 @@ def image_of(grid: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor
 
 def _resized(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Block means along an axis that shrinks, nearest neighbour along one that grows."""
-    for axis, target in ((2, size[1]), (1, size[0])):
-        length = grid.shape[axis]
-        if target < length:
-            pool = pooling(length, target).to(grid.device)
-            grid = grid @ pool if axis == 2 else pool.T @ grid
-        elif target > length:
-            grid = grid.index_select(axis, (torch.arange(target, device=grid.device) * length) // target)
+    height, width = grid.shape[1:]
+    if size[0] < height:
+        row = torch.arange(height, device=grid.device)
+        # The segments of `pooling`: row r lies in the last one that begins at or before it.
+        segment = ((row + 1) * size[0] - 1) // height
+        total = grid.new_zeros(len(grid), size[0], width).index_add(1, segment, grid)
+        grid = total / torch.bincount(segment, minlength=size[0]).to(grid.dtype)[:, None]
+    if size[1] < width:
+        grid = grid @ pooling(width, size[1]).to(grid.device)
+    # What grows comes last, when there is least to do.
+    for axis, target in ((1, size[0]), (2, size[1])):
+        if target > grid.shape[axis]:
+            grid = grid.index_select(axis, (torch.arange(target, device=grid.device) * grid.shape[axis]) // target)
     return grid
 
 

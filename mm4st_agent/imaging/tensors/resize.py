@@ -31,9 +31,12 @@ def segment_means(series: torch.Tensor, size: int | None) -> tuple[torch.Tensor,
         nearest = (torch.arange(size, device=series.device) * length) // size
         return series[:, nearest], seen[:, nearest].to(series.dtype)
     pool = pooling(length, size).to(series.device)
-    share = seen.to(series.dtype) @ pool
+    complete = bool(seen.all())
+    share = series.new_ones(len(series), size) if complete else seen.to(series.dtype) @ pool
     # Sums of values near zero lose less to float32: the segment means of x - c, with c added again.
-    centre = series.nanmean(dim=1, keepdim=True).nan_to_num().detach()
+    centre = series.detach().nanmean(dim=1, keepdim=True).nan_to_num()
+    if complete:
+        return (series - centre) @ pool + centre, share
     total = torch.where(seen, series - centre, 0.0) @ pool
     means = torch.where(share > 0, total / share.clamp(min=1e-12) + centre, torch.nan)
     return means, share.clamp(max=1.0)

@@ -114,7 +114,7 @@ def wavelet(
     kernels = kernels.to(series.device)
     # A few series at a time: the products of one series alone fill a good part of the processor's cache.
     parts = [
-        torch.fft.ifft(spectrum[:, None, :] * kernels)[..., :length].abs()
+        _modulus(torch.fft.ifft(spectrum[:, None, :] * kernels)[..., :length])
         for spectrum in torch.fft.fft(filled, padded).split(_CWT_CHUNK)
     ]
     return _image(torch.cat(parts), seen.to(series.dtype), size, out)
@@ -144,9 +144,18 @@ def _stft(series: torch.Tensor, window: int, hop: int) -> tuple[torch.Tensor, to
     hop = min(hop, window)
     filled, seen = _centred(series)
     shape = torch.hann_window(window, device=series.device, dtype=series.dtype) if window > 1 else series.new_ones(1)
-    frames = filled.unfold(1, window, hop) * shape
-    amplitude = torch.fft.rfft(frames).abs().transpose(1, 2) / shape.sum()
+    frames = filled.unfold(1, window, hop) * (shape / shape.sum())
+    amplitude = _modulus(torch.fft.rfft(frames)).transpose(1, 2)
+    if bool(seen.all()):
+        return amplitude, amplitude.new_ones(()).expand(len(series), amplitude.shape[2])
     return amplitude, seen.to(series.dtype).unfold(1, window, hop).mean(dim=2)
+
+
+def _modulus(spectrum: torch.Tensor) -> torch.Tensor:
+    """Absolute values; numpy's are several times as fast as torch's on a processor."""
+    if spectrum.requires_grad or spectrum.device.type != "cpu":
+        return spectrum.abs()
+    return torch.from_numpy(np.abs(spectrum.numpy()))
 
 
 def _centred(series: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ with warnings.catch_warnings():
 
 from mm4st_agent.errors import DataError
 from mm4st_agent.imaging.tensors.gramian import GADF, GASF, gadf, gasf
-from mm4st_agent.imaging.tensors.markov import MTF, mtf
+from mm4st_agent.imaging.tensors.markov import MTF, _by_torch, _edges, mtf
 from mm4st_agent.imaging.tensors.method import Method, encode_chunked
 from mm4st_agent.imaging.tensors.recurrence import RECURRENCE, recurrence
 
@@ -37,6 +37,14 @@ def test_gramian_fields_equal_pyts(series: torch.Tensor, size: int) -> None:
 def test_markov_field_equals_pyts(series: torch.Tensor, size: int) -> None:
     expected = MarkovTransitionField(image_size=size, n_bins=8).fit_transform(series.double().numpy())
     np.testing.assert_allclose(mtf(series, (size, size))[:, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(288, 288), (96, 224), (7, 400)])
+def test_the_compiled_markov_field_equals_that_of_other_devices(series: torch.Tensor, size: tuple[int, int]) -> None:
+    series[0, 100:150] = torch.nan
+    series[1] = 5.0
+    image = mtf(series, size)
+    torch.testing.assert_close(image, _by_torch(series, _edges(series, 8), torch.empty_like(image)))
 
 
 def test_recurrence_plot_equals_pyts(series: torch.Tensor) -> None:
