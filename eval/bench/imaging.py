@@ -186,8 +186,8 @@ def _shape(name: str, size: Size | None, series: Series) -> Size:
 
     from mm4st_agent.imaging.tensors.methods import method
 
-    one = torch.from_numpy(series[:1].astype(np.float32))
-    image = method(name).encode(one[None] if method(name).spatial else one, size)
+    given = torch.from_numpy(series.astype(np.float32))
+    image = method(name).encode(given[None] if method(name).spatial else given[:1], size)
     return int(image.shape[2]), int(image.shape[3])
 
 

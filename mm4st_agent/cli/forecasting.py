@@ -49,13 +49,13 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["forecast"]))
+@click.argument("what", type=click.Choice(["forecast", "imaging"]))
 @json_option
 def bench(what: str, as_json: bool) -> None:
     """Measure WHAT against a peer in the same run; a ratio above 1 means that we are ahead."""
-    from eval.bench import bench_forecast, print_rows
+    from eval.bench import bench_forecast, bench_imaging, print_rows
 
-    report = bench_forecast(open_runtime())
+    report = bench_forecast(open_runtime()) if what == "forecast" else bench_imaging()
     if as_json:
         print_json(report)
     else:

@@ -310,7 +310,7 @@ def test_a_question_goes_through_the_whole_agent(settings: Settings, served: Any
 
     answer = asyncio.run(runtime.ask("What data do you have?", thread="random"))
     assert answer.chat_model == "embedded"
-    assert "24 stations" in answer.answer
+    assert "149 stations" in answer.answer
 
 
 def test_a_server_that_was_stopped_is_named_with_what_to_do(chat: ServerChatModel, served: Any) -> None:

@@ -98,8 +98,8 @@ def _resized(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         grid = total / torch.bincount(segment, minlength=size[0]).to(grid.dtype)[:, None]
     if size[1] < width:
         grid = grid @ pooling(width, size[1]).to(grid.device)
-    # What grows comes last, when there is least to do.
-    for axis, target in ((1, size[0]), (2, size[1])):
+    # What grows comes last, rows after columns: whole rows are copied faster than single pixels.
+    for axis, target in ((2, size[1]), (1, size[0])):
         if target > grid.shape[axis]:
             grid = grid.index_select(axis, (torch.arange(target, device=grid.device) * grid.shape[axis]) // target)
     return grid

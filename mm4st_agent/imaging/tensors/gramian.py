@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from mm4st_agent.imaging.tensors import kernels
 from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
-from mm4st_agent.imaging.tensors.resize import outer_mask, segment_means
+from mm4st_agent.imaging.tensors.resize import segment_means
 
 _SOURCE = "Wang and Oates (2015), arXiv:1506.00327"
 _ORIENTATION = "rows and columns: time; row 0 and column 0 are the oldest step"
+_Means = tuple[torch.Tensor, torch.Tensor]
+"""`(B, size)` segment means, NaN where nothing was read, and shares of readings."""
 _SMALLEST = 1e-12
 """Under the root of 1 - x^2: the gradient is 0, rather than infinite, at the series' extremes."""
 
@@ -64,25 +67,26 @@ def _field(
 ) -> torch.Tensor:
     series = checked(series, 2)
     height, width = size or (series.shape[1],) * 2
-    rows = _polar(series, height)
-    columns = rows if width == height else _polar(series, width)
-    (row_cos, row_sin, row_share), (cos, sin, share) = rows, columns
-    left, right = ((row_sin, -row_cos), (cos, sin)) if difference else ((row_cos, -row_sin), (cos, sin))
-    factors = torch.stack(left, dim=2), torch.stack(right, dim=1)
-    if follows_gradients(series):
-        field = torch.bmm(*factors)
-        mask = row_share[:, :, None] * share[:, None, :]
-        return torch.stack([field, mask], dim=1)
-    # A product of rank 2 writes each pixel once, so the machine's fill rate is the limit.
+    rows = segment_means(series, height)
+    columns = rows if width == height else segment_means(series, width)
+    if follows_gradients(series) or series.device.type != "cpu":
+        return _by_torch(rows, columns, out, difference=difference)
     image = canvas(series, (len(series), 2, height, width), out)
-    torch.bmm(*factors, out=image[:, 0])
-    outer_mask(row_share, share, image[:, 1])
+    (row_means, row_share), (means, share) = ([part.numpy() for part in parts] for parts in (rows, columns))
+    kernels.gramian(row_means, row_share, means, share, difference, image.numpy())
     return image
 
 
-def _polar(series: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`(B, size)` cosines and sines of the angles, both 0 where nothing was read, and the shares of readings."""
-    means, share = segment_means(series, size)
+def _by_torch(rows: _Means, columns: _Means, out: torch.Tensor | None, *, difference: bool) -> torch.Tensor:
+    (row_cos, row_sin), (cos, sin) = _polar(*rows), _polar(*columns)
+    left = torch.stack((row_sin, -row_cos) if difference else (row_cos, -row_sin), dim=2)
+    field = torch.bmm(left, torch.stack((cos, sin), dim=1))
+    image = torch.stack([field, rows[1][:, :, None] * columns[1][:, None, :]], dim=1)
+    return image if out is None else canvas(field, tuple(image.shape), out).copy_(image)
+
+
+def _polar(means: torch.Tensor, share: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`(B, size)` cosines and sines of the angles, both 0 where nothing was read."""
     low = means.nan_to_num(nan=torch.inf).amin(dim=1, keepdim=True)
     high = means.nan_to_num(nan=-torch.inf).amax(dim=1, keepdim=True)
     span = high - low
@@ -92,7 +96,7 @@ def _polar(series: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor,
     scaled = torch.where(span > 0, (filled - low) / span.where(span > 0, 1.0) * 2 - 1, 0.0)
     cosine = torch.where(seen, scaled, 0.0)
     sine = torch.where(seen, (1 - cosine * cosine).clamp(min=_SMALLEST).sqrt(), 0.0)
-    return cosine, sine, share
+    return cosine, sine
 
 
 GASF = Method(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import torch
+from functools import lru_cache
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mm4st_agent.imaging.tensors import kernels
 from mm4st_agent.imaging.tensors.method import Method, canvas, checked
 from mm4st_agent.imaging.tensors.resize import outer_mask, pooling
 
@@ -37,28 +42,39 @@ def mtf(
     series = checked(series, 2).detach()
     batch, length = series.shape
     height, width = size or (length, length)
-    seen = ~series.isnan()
-    member = _levels(series, bins)
-    transitions = torch.bmm(member[:, :-1].transpose(1, 2), member[:, 1:])
-    leaving = transitions.sum(dim=2, keepdim=True)
-    probability = transitions / leaving.where(leaving > 0, 1.0)
-
-    rows, row_share = _pooled(member, seen, height)
-    columns, share = (rows, row_share) if width == height else _pooled(member, seen, width)
     image = canvas(series, (batch, 2, height, width), out)
-    torch.bmm(torch.bmm(rows, probability), columns.transpose(1, 2), out=image[:, 0])
-    outer_mask(row_share, share, image[:, 1])
+    if series.device.type != "cpu":
+        return _by_torch(series, bins, image)
+    values = series.numpy()
+    kernels.markov(
+        values, np.sort(values, axis=1), bins, _firsts(length, height), _firsts(length, width), image.numpy()
+    )
     return image
 
 
-def _levels(series: torch.Tensor, bins: int) -> torch.Tensor:
-    """`(B, T, bins)`, 1 at the level of each step, 0 throughout where nothing was read."""
+@lru_cache(maxsize=32)
+def _firsts(length: int, size: int) -> NDArray[np.int64]:
+    """`(size + 1,)` first step of each segment and the end of the last; where steps are repeated, `(size,)`."""
+    return np.arange(size + 1 if size <= length else size, dtype=np.int64) * length // size
+
+
+def _by_torch(series: torch.Tensor, bins: int, image: torch.Tensor) -> torch.Tensor:
+    """The same as `kernels.markov`, on any device."""
+    seen = ~series.isnan()
+    height, width = image.shape[2:]
     inner = torch.linspace(0, 1, bins + 1, device=series.device)[1:-1]
     # Equal edges leave levels between them empty, which changes no probability.
     edges = torch.nanquantile(series, inner, dim=1).T.contiguous().nan_to_num()
     level = torch.searchsorted(edges, series.nan_to_num().contiguous(), right=True)
-    member = torch.nn.functional.one_hot(level, bins).to(series.dtype)
-    return member * (~series.isnan())[:, :, None]
+    member = torch.nn.functional.one_hot(level, bins).to(series.dtype) * seen[:, :, None]
+    transitions = torch.bmm(member[:, :-1].transpose(1, 2), member[:, 1:])
+    leaving = transitions.sum(dim=2, keepdim=True)
+    probability = transitions / leaving.where(leaving > 0, 1.0)
+    rows, row_share = _pooled(member, seen, height)
+    columns, share = _pooled(member, seen, width)
+    image[:, 0] = torch.bmm(torch.bmm(rows, probability), columns.transpose(1, 2))
+    outer_mask(row_share, share, image[:, 1])
+    return image
 
 
 def _pooled(member: torch.Tensor, seen: torch.Tensor, size: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ import torch
 
 from mm4st_agent.errors import DataError, UsageError
 
-CHUNK = 16
+CHUNK = 32
 """Series that are encoded at a time: few enough for their pictures to stay in the processor's cache."""
 
 

@@ -96,19 +96,21 @@ def raster(
     if len(grid.pixel) != nodes:
         raise DataError(f"The grid places {len(grid.pixel)} nodes, the series have {nodes}.", "Lay a grid of them.")
     series = series[:, :, length - (steps or length) :]
+    channels = series.shape[2]
+    height, width = grid.size
     placed = torch.as_tensor(np.flatnonzero(grid.pixel >= 0), device=series.device)
     pixel = torch.as_tensor(grid.pixel[grid.pixel >= 0], device=series.device)
-    height, width = grid.size
-    channels = series.shape[2]
-    shown = series[:, placed].transpose(1, 2)
+    shown = series[:, placed]
     seen = ~shown.isnan()
-    empty = series.new_zeros(batch, channels, height * width)
+    complete = bool(seen.all())
+    crowd = torch.bincount(pixel, minlength=height * width).to(series.dtype)[:, None]
     # `index_add` sums nodes that share a pixel.
-    total = empty.index_add(2, pixel, torch.where(seen, shown, 0.0))
-    count = empty.index_add(2, pixel, seen.to(series.dtype))
-    mean = (total / count.clamp(min=1)).view(batch, channels, height, width)
-    crowd = torch.bincount(pixel, minlength=height * width).to(series.dtype)
-    share = (count.sum(dim=1) / (crowd * channels).clamp(min=1)).view(batch, 1, height, width)
+    empty = series.new_zeros(batch, height * width, channels)
+    total = empty.index_add(1, pixel, shown if complete else torch.where(seen, shown, 0.0))
+    count = crowd if complete else empty.index_add(1, pixel, seen.to(series.dtype))
+    mean = (total / count.clamp(min=1)).transpose(1, 2).unflatten(2, grid.size)  # type: ignore[no-untyped-call]
+    share = (crowd > 0).to(series.dtype) if complete else count.mean(dim=2, keepdim=True) / crowd.clamp(min=1)
+    share = share.expand(batch, -1, -1).reshape(batch, 1, height, width)  # type: ignore[no-untyped-call]
     if size is not None and size != grid.size:
         row, column = (
             torch.arange(to, device=series.device) * have // to for to, have in zip(size, grid.size, strict=True)

@@ -12,7 +12,7 @@ with warnings.catch_warnings():
 
 from mm4st_agent.errors import DataError
 from mm4st_agent.imaging.tensors.gramian import GADF, GASF, gadf, gasf
-from mm4st_agent.imaging.tensors.markov import MTF, _by_torch, _edges, mtf
+from mm4st_agent.imaging.tensors.markov import MTF, _by_torch, mtf
 from mm4st_agent.imaging.tensors.method import Method, encode_chunked
 from mm4st_agent.imaging.tensors.recurrence import RECURRENCE, recurrence
 
@@ -44,7 +44,7 @@ def test_the_compiled_markov_field_equals_that_of_other_devices(series: torch.Te
     series[0, 100:150] = torch.nan
     series[1] = 5.0
     image = mtf(series, size)
-    torch.testing.assert_close(image, _by_torch(series, _edges(series, 8), torch.empty_like(image)))
+    torch.testing.assert_close(image, _by_torch(series, 8, torch.empty_like(image)))
 
 
 def test_recurrence_plot_equals_pyts(series: torch.Tensor) -> None:
