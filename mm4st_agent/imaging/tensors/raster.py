@@ -110,7 +110,7 @@ def raster(
     count = crowd if complete else empty.index_add(1, pixel, seen.to(series.dtype))
     mean = (total / count.clamp(min=1)).transpose(1, 2).unflatten(2, grid.size)  # type: ignore[no-untyped-call]
     share = (crowd > 0).to(series.dtype) if complete else count.mean(dim=2, keepdim=True) / crowd.clamp(min=1)
-    share = share.expand(batch, -1, -1).reshape(batch, 1, height, width)  # type: ignore[no-untyped-call]
+    share = share.expand(batch, -1, -1).reshape(batch, 1, height, width)
     if size is not None and size != grid.size:
         row, column = (
             torch.arange(to, device=series.device) * have // to for to, have in zip(size, grid.size, strict=True)
