@@ -52,12 +52,16 @@ class NumericBranch(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """Scaled quantiles `(B, horizon, N, 5)`, increasing along the last axis."""
+        return self.fan(batch, self.steps(self.states(batch)))
+
+    def states(self, batch: Batch) -> torch.Tensor:
+        """`(B, N, hidden)` of the nodes, after the residual blocks."""
         windows, _, nodes, _ = batch.history.shape
         past = batch.history.permute(0, 2, 3, 1).flatten(2)
         series = functional.gelu(self.series(torch.cat([past, batch.profile.transpose(1, 2), batch.level], dim=-1)))
         node = torch.cat([self.identity.weight, self.place(self.eigenvectors)], dim=-1)
         moment = torch.cat([self.time_of_day(batch.time_of_day), self.day_type(batch.day_type)], dim=-1)
-        z = self.mix(
+        z: torch.Tensor = self.mix(
             torch.cat(
                 [series, node.expand(windows, -1, -1), moment[:, None].expand(-1, nodes, -1)],
                 dim=-1,
@@ -65,7 +69,15 @@ class NumericBranch(nn.Module):
         )
         for block in self.blocks:
             z = z + block(z)
-        steps = self.head(z).unflatten(-1, (self.config.horizon, len(QUANTILES))).transpose(1, 2)
+        return z
+
+    def steps(self, states: torch.Tensor) -> torch.Tensor:
+        """`(B, horizon, N, 5)` what the head adds: to the base for the median, to the gaps for the others."""
+        flat: torch.Tensor = self.head(states)
+        return flat.unflatten(-1, (self.config.horizon, len(QUANTILES))).transpose(1, 2)
+
+    def fan(self, batch: Batch, steps: torch.Tensor) -> torch.Tensor:
+        """Scaled quantiles `(B, horizon, N, 5)` from `steps` of the same shape; they cannot cross."""
         median = self._base(batch) + steps[..., MEDIAN]
         gaps = functional.softplus(steps - 1)
         q25, q75 = median - gaps[..., 1], median + gaps[..., 3]
