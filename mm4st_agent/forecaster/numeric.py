@@ -73,8 +73,8 @@ class NumericBranch(nn.Module):
 
     def steps(self, states: torch.Tensor) -> torch.Tensor:
         """`(B, horizon, N, 5)` what the head adds: to the base for the median, to the gaps for the others."""
-        flat: torch.Tensor = self.head(states)
-        return flat.unflatten(-1, (self.config.horizon, len(QUANTILES))).transpose(1, 2)
+        added: torch.Tensor = self.head(states)
+        return added.reshape(*added.shape[:2], self.config.horizon, len(QUANTILES)).transpose(1, 2)
 
     def fan(self, batch: Batch, steps: torch.Tensor) -> torch.Tensor:
         """Scaled quantiles `(B, horizon, N, 5)` from `steps` of the same shape; they cannot cross."""

@@ -17,54 +17,10 @@ from mm4st_agent.agent.backends.times import Span, tense_of, time_span
 from mm4st_agent.agent.backends.turns import Exchange, Turn
 from mm4st_agent.agent.chat import Session
 
-Task = Intent | Literal["heatmap", "clock", "thanks", "identity", "all_places", "foresee", "unmeasured"]
-AT_PLACES = frozenset({"forecast", "status", "events"})
-"""Tasks about certain places."""
-CONTINUED = frozenset({*AT_PLACES, "heatmap", "rank"})
-"""Tasks that a question such as "and tomorrow?" goes on with."""
 REMEMBERED = 8
 """So many earlier questions of a thread are read."""
 
-_THANKS = re.compile(
-    r"^\W*(?:many |ok(?:ay)?,? )?(?:thanks?|thank you|thx|cheers)\b"
-    r"(?:(?!\b(?:how|what|will|is|and|forecast|show)\b)[^?\d]){0,25}$",
-    re.IGNORECASE,
-)
-_IDENTITY = re.compile(
-    r"\b(?:who|what) are you\b|\b(?:your name|which model are you)\b"
-    r"|\bare you (?:an? )?(?:human|person|real|bot|robot|ai|gpt|chatgpt|llm|language model)\b",
-    re.IGNORECASE,
-)
-_CLOCK = re.compile(
-    r"\bwhat(?:'s| is)? (?:the )?(?:current )?(?:time|date)(?: is it| now)?\s*\W*$"
-    r"|\bwhat (?:day|time) is (?:it|today)\b",
-    re.IGNORECASE,
-)
-_INJECTION = re.compile(r"\b(?:ignore|forget|disregard)\b.{0,30}\b(?:instructions|prompt|rules)\b", re.IGNORECASE)
-_HEATMAP = re.compile(r"\bheat ?-?maps?\b", re.IGNORECASE)
-_ALL = re.compile(
-    r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:stations?|sensors?|places?|nodes?)\b|\beverywhere\b", re.IGNORECASE
-)
 _ACCURACY = re.compile(r"\b(?:accurate|accuracy|reliable|reliability|trustworthy|how good|how sure)\b", re.IGNORECASE)
-_LOCATE = re.compile(
-    r"\bwhere (?:is|are)\b|\b(?:which|what)\s+(?:stations?|sensors?|places?|freeways?|roads?|ids?)\b|\bfind\b|\blist\b"
-    r"|\bid of\b|\bhow many (?:stations|sensors|places)\b|\bnear(?:est|by)\b|\bupstream\b|\bdownstream\b",
-    re.IGNORECASE,
-)
-_LISTING = re.compile(
-    r"\W*(?:(?:list|show|name|give)(?: me)?|which|what)(?: all)?(?: of)?(?: the| your)?"
-    r" (?:places|stations|sensors|nodes|roads|freeways|directions|cities|kinds)"
-    r"(?: (?:are there|do you (?:know|have)|exist|you know|there are|have you got))?\W*",
-    re.IGNORECASE,
-)
-_ABOUT = re.compile(r"\b(?:tell me about|how (?:is|was|are|were)|status of|state of|what about)\b", re.IGNORECASE)
-_EVENT = re.compile(
-    r"\b(?:incidents?|accidents?|collisions?|crash\w*|closures?|closed|hazards?|events?|breakdowns?|roadworks?)\b",
-    re.IGNORECASE,
-)
-_LEVEL = re.compile(
-    r"\b(?:busy|busier|quiet\w*|traffic|jam\w*|congest\w*|normal|usual\w*|value|level|reading)\b", re.IGNORECASE
-)
 _WHY = re.compile(
     r"\W*(?:but |and |so )?(?:why|how come)(?:\s+(?:is|was|would)?\s*(?:that|it|this|so|not))*\W*$", re.IGNORECASE
 )
@@ -79,13 +35,6 @@ _LINKING = frozenset(
         "the", "then", "there", "to", "too", "until", "well", "what", "with",
     }
 )  # fmt: skip
-_SURE_TASKS: dict[re.Pattern[str], Task] = {
-    _INJECTION: "off_topic",
-    _THANKS: "thanks",
-    _IDENTITY: "identity",
-    _CLOCK: "clock",
-    _HEATMAP: "heatmap",
-}
 _COMPARE = re.compile(r"\b(?:compare|compared|than|versus|vs)\b", re.IGNORECASE)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
@@ -245,68 +194,6 @@ def _unread(question: str, span: Span, channel: str | None, session: Session) ->
         return "times"
     others = [c for c in session.channels if c["name"] != channel]
     return "quantities" if channel and channels.named(question, others, general=False).channel else None
-
-
-def _task(request: Request, found: list[slots.PlaceWords], similar: Intent, clock: datetime) -> Task:
-    """The task: words that leave no choice first, then the most similar examples, corrected by what was read."""
-    question, span = request.question, request.span
-    tense = tense_of(question)
-    for pattern, sure in _SURE_TASKS.items():
-        if pattern.search(question):
-            return sure
-    if request.ranking is not None and similar != "concept":
-        if request.unmeasured:
-            return "unmeasured"
-        ahead = (span.side(clock) or ("future" if tense == "future" and not span.now else "past")) == "future"
-        return "all_places" if ahead else "rank"
-    if request.accuracy and similar not in ("dataset", "concept"):
-        return "forecast"
-    if not found and _LISTING.fullmatch(question):
-        return "dataset"
-    if not found and request.kind and _LISTING.fullmatch(slots.without_kind(question, request.kind, "stations")):
-        return "places"
-    by_id = any(place.kind == "id" for place in found)
-    data_words = bool(request.channel or request.unmeasured or _LEVEL.search(question))
-    task: Task = "status" if similar == "rank" else similar
-    if similar in ("places", "dataset", "concept", "chat", "off_topic") and found and not _LOCATE.search(question):
-        about = by_id or (data_words and similar != "concept") or bool(_ABOUT.search(question))
-        if about or (similar in ("places", "dataset", "chat") and (span.start is not None or span.now)):
-            task = "events" if _EVENT.search(question) else "status"
-    elif (
-        similar == "places"
-        and data_words
-        and not (found and _LOCATE.search(question))
-        and (tense in ("past", "future") or span.now or span.start is not None)
-    ):
-        task = "status"
-    if task == "concept" and request.unmeasured and tense in ("past", "future"):
-        task = "status"
-    if task in ("off_topic", "chat") and (request.unmeasured or (data_words and (span.start is not None or span.now))):
-        task = "status"
-    if task not in AT_PLACES:
-        return task
-    side = span.side(clock) or ("past" if tense == "past" else "future" if tense == "future" else None)
-    if task == "events" or _EVENT.search(question):
-        if _EVENT.search(question):
-            return "foresee" if side == "future" else "events"
-        task = "status"
-    if request.unmeasured:
-        return "unmeasured"
-    if _ALL.search(question) and not found:
-        return "all_places"
-    return _by_time(task, span, tense, clock)
-
-
-def _by_time(task: Task, span: Span, tense: Tense | None, clock: datetime) -> Task:
-    """What lies ahead can only be forecast; what was, or is, never is."""
-    side = span.side(clock)
-    if side is not None:
-        return "forecast" if side == "future" else "status"
-    if span.now or tense == "past":
-        return "status"
-    if tense == "future":
-        return "forecast"
-    return "status" if tense == "present" else task
 
 
 def _follows(masked: str, found: list[slots.PlaceWords], session: Session, says_something: bool) -> bool:
