@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
+# Two workers with a thread each: torch would start a thread a core in both.
+TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 PIP := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 # PIP_ARGS can name another index, for example one with CPU builds of torch.
 PIP_ARGS ?=
@@ -14,14 +16,14 @@ run: .venv/.installed
 	$(BIN)/mm4st app
 
 test: .venv/.installed-dev
-	$(BIN)/pytest -n 2
+	$(TESTS)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(TESTS)
 
 bench: .venv/.installed
 	$(BIN)/mm4st bench forecast

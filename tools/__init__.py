@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tools.compare_series import COMPARE_SERIES
 from tools.describe_dataset import DESCRIBE_DATASET
+from tools.detect_patterns import DETECT_PATTERNS
 from tools.find_places import FIND_PLACES
 from tools.forecast import FORECAST
 from tools.query_series import QUERY_SERIES
@@ -18,6 +19,7 @@ ALL_TOOLS = (
     QUERY_SERIES,
     RANK_PLACES,
     COMPARE_SERIES,
+    DETECT_PATTERNS,
     RENDER_SERIES,
     RENDER_MAP,
     RETRIEVE_CONTEXT,

@@ -142,7 +142,7 @@ def draw_markov(
     top = float(np.nanmax(image)) if told else 1.0
     field = _Field(
         "Markov transition field", image, COLOUR_MAP, 0.0, top or 1.0, "probability of the step, row to column",
-        f"{BINS} levels, each with as many readings", told,
+        f"{BINS} levels with equally many readings each", told,
     )  # fmt: skip
     return _draw(seen, field, title, unit, synthetic)
 

@@ -23,7 +23,7 @@ from mm4st_agent.imaging.figure import (
     number,
     unit_name,
 )
-from mm4st_agent.imaging.readings import NO_READING, Mask, Series
+from mm4st_agent.imaging.readings import NO_READING, Mask, Series, rough
 from mm4st_agent.imaging.timeaxis import days, local, stamp, time_axis, typical_step
 
 MAX_COLUMNS = 512
@@ -172,5 +172,5 @@ def _in_words(times: pd.DatetimeIndex, values: Series, imputed: Mask, labels: Se
 
     return (
         f"{rows}, unit {unit_name(unit)}, from {window}, lowest {told(int(np.nanargmin(values)))}, "
-        f"highest {told(int(np.nanargmax(values)))}, mean {number(float(np.nanmean(values)))}, {count}{filled}"
+        f"highest {told(int(np.nanargmax(values)))}, mean {rough(float(np.nanmean(values)))}, {count}{filled}"
     )

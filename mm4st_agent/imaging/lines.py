@@ -46,6 +46,8 @@ def draw_line(
     unit: str,
     time_zone: str,
     synthetic: bool,
+    anomalies: NDArray[np.bool_] | None = None,
+    changes: pd.DatetimeIndex | None = None,
 ) -> Picture:
     """Draw the readings of one node over local time.
 
@@ -61,6 +63,8 @@ def draw_line(
         unit: What the vertical axis counts, such as "vehicles per 5 min".
         time_zone: IANA name of the zone in which people read these times.
         synthetic: Whether a simulation made the data; the picture then says so.
+        anomalies: `(T,)`, True at the steps to mark as anomalies; None: nowhere.
+        changes: `(C,)` zone-aware times to mark as changes; None: none.
 
     Raises:
         UsageError: the arrays differ in length, or `times` or `time_zone` cannot be used.
@@ -77,12 +81,27 @@ def draw_line(
         (legend["usual for this time of the week"],) = sheet.axes.plot(
             *broken(when, expected), color=ORANGE, lw=1.6, zorder=2
         )
+    marked = ""
+    if anomalies is not None and (odd := same_length("anomalies", anomalies, when).astype(bool)).any():
+        legend["anomaly"] = _mark_anomalies(sheet.axes, when, shown, odd)
+        marked += f", {odd.sum()} marked as anomalous"
+    if changes is not None and len(changes):
+        legend["change of level or spread"] = sheet.axes.vlines(
+            days(changes), 0, 1, transform=sheet.axes.get_xaxis_transform(), color=INK, lw=1.6, ls=(0, (4, 2)), zorder=4
+        )
+        marked += f", changes marked at {', '.join(stamp(moment) for moment in local(changes, time_zone))}"
     if np.isnan(shown).all():
         sheet.say(NO_READING)
     value_limits(sheet.axes, bounds)
     unit_label(sheet.axes, unit)
     time_axis(sheet.axes, when)
-    return sheet.picture(f"Line plot, {title}: {history_in_words(when, shown, filled, unit)}.", legend)
+    return sheet.picture(f"Line plot, {title}: {history_in_words(when, shown, filled, unit)}{marked}.", legend)
+
+
+def _mark_anomalies(axes: Axes, times: pd.DatetimeIndex, values: Series, odd: NDArray[np.bool_]) -> Artist:
+    x, y = broken(times, np.where(odd, values, np.nan))
+    (line,) = axes.plot(x, y, color=VERMILLION, lw=2.4, marker="o", ms=4, zorder=5)
+    return line
 
 
 def draw_forecast(

@@ -52,7 +52,7 @@ def draw_multiples(*, traces: Sequence[Trace], title: str, unit: str, time_zone:
         heading = axes.set_title(drawable(trace.label), loc="left", **words(weight="bold"))
         fit(heading, 0.85 * WIDTH_PX / columns, lines=2)
         if np.isnan(values).all():
-            axes.text(0.5, 0.5, NO_READING, transform=axes.transAxes, ha="center", va="center", **words())
+            sheet.say(NO_READING, axes)
         time_axis(axes, whole, max_ticks=7 if columns == 1 else 5 if columns == 2 else 4)
         axes.set_xlim(days(whole)[0] - half, days(whole)[-1] + half)
         axes.set_xlabel("")

@@ -24,6 +24,7 @@ from mm4st_agent.imaging.cells import colour_bar, short
 from mm4st_agent.imaging.figure import (
     COLOUR_MAP,
     DIVERGING,
+    DPI,
     GREY,
     HEIGHT_PX,
     INK,
@@ -46,6 +47,8 @@ MOST_LABELS = 8
 _KM_PER_DEGREE = 111.195
 _BESIDE_PX = 190
 """What the colour bar and the edges take of the width."""
+_ABOVE_PX = 190
+"""What the header takes of the height."""
 _FEWEST_KM = 0.2
 _BELOW = 0.16
 """Room for the scale bar, as a share of the height of the map."""
@@ -94,7 +97,11 @@ def draw_map(
         )
     frame = _frame(east[placed], north[placed])
     room = WIDTH_PX - _BESIDE_PX
-    height = float(np.clip(room * frame.height / frame.width + 190, HEIGHT_PX, WIDTH_PX))
+    height = float(np.clip(room * frame.height / frame.width + _ABOVE_PX, HEIGHT_PX, WIDTH_PX))
+    width = frame.width
+    # A map that is narrower than its picture stands in the middle: on both sides is room for names.
+    spare = max(0.0, frame.height * room / (height - _ABOVE_PX) - width)
+    frame = Bbox([[frame.x0 - spare / 2, frame.y0], [frame.x1 + spare / 2, frame.y1]])
     sheet = Sheet(title, synthetic=synthetic, height_px=round(height))
     axes = sheet.axes
     axes.grid(visible=False)
@@ -115,7 +122,6 @@ def draw_map(
 
     unplaced = f"; {(~placed).sum()} nodes without coordinates are not drawn" if not placed.all() else ""
     note = f"{span_in_words(when[0], when[-1])}, local time ({when.tz}){unplaced}"
-    width = frame.width
     alt = f"Map, {title}: {values_in_words(nodes, shown, unit, change=change)}, {note}. It is {rough(width)} km wide."
     return sheet.picture(alt, legend, note=note, finish=finish)
 
@@ -139,7 +145,7 @@ def draw_nodes(
 ) -> dict[str, Artist | tuple[Artist, ...]]:
     """Dots coloured by value with their colour bar, hollow grey rings where it is missing; the legend's entries."""
     axes, missing = sheet.axes, np.isnan(values)
-    size = float(np.clip(9000 / len(values), 7, 170))
+    size = _dot_size(len(values))
     legend: dict[str, Artist | tuple[Artist, ...]] = {}
     if missing.any():
         rings: dict[str, Any] = {"facecolors": "white", "edgecolors": GREY, "linewidths": 1.6}
@@ -178,6 +184,7 @@ def label_nodes(axes: Axes, nodes: pd.DataFrame, x: Series, y: Series, values: S
     """Name nodes beside their dots, where no other name stands and fewest dots lie; a name without room is left out."""
     inside = axes.get_window_extent()
     dots = axes.transData.transform(np.column_stack([x, y]))
+    radius = math.sqrt(_dot_size(len(values))) / 2 * DPI / 72
     taken = [text.get_window_extent() for text in axes.texts if text.get_text()]
     for node in named:
         if np.isnan(dots[node]).any():
@@ -188,6 +195,7 @@ def label_nodes(axes: Axes, nodes: pd.DataFrame, x: Series, y: Series, values: S
         )  # fmt: skip
         text.set_in_layout(False)
         size = text.get_window_extent()
+        others = np.delete(dots, node, axis=0)
         best: tuple[float, Bbox] | None = None
         for reach in (16, 40, 80, 130):
             for across, up in _SIDES:
@@ -198,7 +206,7 @@ def label_nodes(axes: Axes, nodes: pd.DataFrame, x: Series, y: Series, values: S
                 free = box.x0 > inside.x0 and box.x1 < inside.x1 and box.y0 > inside.y0 and box.y1 < inside.y1
                 if not free or any(box.overlaps(other) for other in taken):
                     continue
-                covered = float(_inside(dots, box)) + reach / 40
+                covered = float(_inside(others, box.padded(radius))) + reach / 40
                 if best is None or covered < best[0]:
                     best = covered, box
         if best is None:
@@ -211,6 +219,11 @@ def label_nodes(axes: Axes, nodes: pd.DataFrame, x: Series, y: Series, values: S
         line = Line2D(*np.column_stack([dots[node], nearest]), color=INK, lw=1.0, zorder=3.5, transform=None)
         line.set_in_layout(False)
         axes.add_artist(line)
+
+
+def _dot_size(nodes: int) -> float:
+    """Of one dot, in square points."""
+    return float(np.clip(9000 / nodes, 7, 170))
 
 
 def _inside(dots: Series, box: Bbox) -> int:

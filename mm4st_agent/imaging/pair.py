@@ -61,7 +61,7 @@ def draw_pair(*, first: Trace, second: Trace, title: str, unit: str, time_zone: 
         value_limits(axes, [one, two], ticks=5)
         axes.set_title(drawable(f"{label}, {unit_name(unit)}"), loc="left", **words(weight="bold"))
         if np.isnan(values).all():
-            axes.text(0.5, 0.5, NO_READING, transform=axes.transAxes, ha="center", va="center", **words())
+            sheet.say(NO_READING, axes)
         time_axis(axes, when, max_ticks=7)
         left = axes.get_xlim()[0]
         axes.set_xlim(left, left + longest)

@@ -97,9 +97,22 @@ def time_ticks(axis: Axis, times: pd.DatetimeIndex, max_ticks: int) -> None:
     assert zone is not None
     # The locator's widest step of a unit is half of the next unit: with more ticks wanted, some spans would have none.
     fewest = min(4, (max_ticks - 1) // 2)
-    locator = AutoDateLocator(tz=zone, minticks=fewest, maxticks=max_ticks)  # type: ignore[no-untyped-call]
+    locator = _Ticks(tz=zone, minticks=fewest, maxticks=max_ticks)  # type: ignore[no-untyped-call]
     axis.set_major_locator(locator)
     axis.set_major_formatter(_LocalTime(zone))
+
+
+class _Ticks(AutoDateLocator):
+    """Finds the ticks of a span once: one drawing asks for them ten times, and calendar arithmetic is slow."""
+
+    _found: tuple[tuple[float, float], Sequence[float]] | None = None
+
+    def __call__(self) -> Sequence[float]:
+        assert self.axis is not None
+        first, last = self.axis.get_view_interval()
+        if self._found is None or self._found[0] != (first, last):
+            self._found = (first, last), super().__call__()  # type: ignore[no-untyped-call]
+        return self._found[1]
 
 
 class _LocalTime(Formatter):
@@ -121,7 +134,8 @@ class _LocalTime(Formatter):
             labels = [f"{m:%a}\n{m:%d %b}" for m in moments]
         # The last tick of a month may stand close to the first of the next.
         gaps = np.diff(values, append=np.inf)
-        return ["" if gap < 0.7 * np.median(gaps) else label for label, gap in zip(labels, gaps, strict=True)]
+        near = 0.7 * np.median(gaps[:-1]) if len(values) > 1 else 0.0
+        return ["" if gap < near else label for label, gap in zip(labels, gaps, strict=True)]
 
     def _moment(self, x: float) -> datetime:
         moment: datetime = num2date(x, tz=self._zone)  # type: ignore[no-untyped-call]

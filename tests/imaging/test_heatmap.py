@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from mm4st_agent.errors import UsageError
-from mm4st_agent.imaging.figure import HEIGHT_PX, VERMILLION, WIDTH_PX, number
+from mm4st_agent.imaging.figure import HEIGHT_PX, VERMILLION, WIDTH_PX
 from mm4st_agent.imaging.heatmap import MAX_COLUMNS, draw_heatmap
+from mm4st_agent.imaging.readings import rough
 
 ZONE = "US/Pacific"
 
@@ -176,7 +177,7 @@ def test_the_alt_text_tells_the_numbers_of_the_data() -> None:
     assert "12 rows from 1205330 N OF 0 (top) to 1205341 N OF 11 (bottom), unit vehicles/5 min" in alt
     assert "lowest -12.5 at 1205333 N OF 3, 2022-01-24 07:55" in alt
     assert "highest 1,203.25 at 1205341 N OF 11, 2022-01-24 15:00" in alt
-    assert f"mean {number(float(np.nanmean(values.astype(float))))}, 1 of 1152 cells missing." in alt
+    assert f"mean {rough(float(np.nanmean(values.astype(float))))}, 1 of 1152 cells missing." in alt
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,42 @@ def test_maps_of_every_size_name_the_extremes_and_have_a_scale_and_a_north_arrow
     check_layout(sheet)
 
 
+def test_names_leave_the_dots_of_other_nodes_free_where_there_is_room(sheets) -> None:
+    at = np.arange(32)
+    nodes = pd.DataFrame(
+        {"lat": 47 + 0.05 * np.sin(at / 5), "lon": 11 + 0.0132 * at}, index=[f"km {place}" for place in at]
+    )
+    values = np.where(np.isin(at, [18, 29]), -1.0, np.where(np.isin(at, [20, 23]), 1.0, 0.0))
+
+    mapped(32, nodes=nodes, edges=pd.DataFrame({"source": [], "target": []}), values=values)
+
+    (sheet,) = sheets
+    (dots,) = [each for each in sheet.axes.collections if each.get_array() is not None]
+    radius = np.sqrt(dots.get_sizes()[0]) / 2 * sheet.figure.dpi / 72
+    places = sheet.axes.transData.transform(dots.get_offsets())
+    names = [text for text in sheet.axes.texts if text.get_text().startswith("km ")]
+    assert len(names) == 4
+    for name in names:
+        box = name.get_bbox_patch().get_window_extent()
+        nearest = np.clip(places, (box.x0, box.y0), (box.x1, box.y1))
+        assert (np.hypot(*(places - nearest).T) > 0.8 * radius).all(), name.get_text()
+
+
+def test_a_narrow_map_has_room_for_long_names_on_both_sides(sheets, check_layout) -> None:
+    nodes, edges = network(40)
+    nodes["lon"] = -118 + 0.1 * (nodes["lon"] + 118)
+    nodes["name"] = [f"Fernleigh Service Station {at}" for at in range(40)]
+
+    picture = mapped(40, nodes=nodes, edges=edges, highlight=["n20"])
+
+    (sheet,) = sheets
+    assert sum(name.startswith("Fernleigh") for name in names_on(sheet)) == 5
+    assert sheet.axes.get_window_extent().width > 0.75 * sheet.figure.bbox.width
+    width = float(picture.alt.split("It is ")[1].split(" km")[0])
+    assert width < 15, "of the network, not of the free room beside it"
+    check_layout(sheet)
+
+
 def test_the_scale_bar_is_as_long_as_it_says(sheets) -> None:
     mapped(207)
 

@@ -62,6 +62,9 @@ def test_a_side_without_readings_is_said(sheets, check_layout) -> None:
     picture = pair(trace("A", wave()), trace("B", np.full(288, np.nan)))
 
     assert "one of the two has no reading" in picture.alt
+    (said,) = sheets[0].panels[1][0].texts
+    assert said.get_text() == "no reading in this window"
+    assert said.get_bbox_patch().get_facecolor() == (1, 1, 1, 1)  # the other line runs behind it
     check_layout(sheets[0])
 
 

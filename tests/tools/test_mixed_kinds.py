@@ -72,13 +72,13 @@ def test_nodes_of_a_kind_without_channels_measure_nothing(mixed: Panel, context_
 
 
 def test_a_heatmap_holds_the_nodes_of_its_channel(run: Run) -> None:
-    everywhere = run(RENDER_SERIES, picture="heatmap", channel="pm25", hours=48)
-    around = run(RENDER_SERIES, picture="heatmap", node="A01", hours=48)
+    everywhere = run(RENDER_SERIES, method="heatmap", channel="pm25", hours=48)
+    around = run(RENDER_SERIES, method="heatmap", node="A01", hours=48)
 
     assert (everywhere.nodes, everywhere.missing, everywhere.imputed) == (3, 96, 0)
     assert "All 3 air stations: PM2.5" in everywhere.figure.title
     assert (around.channel, around.nodes) == ("pm25", 3)
-    roads = run(RENDER_SERIES, picture="heatmap", hours=24)
+    roads = run(RENDER_SERIES, method="heatmap", hours=24)
     assert (roads.nodes, roads.missing, roads.imputed) == (4, 0, 1)
 
 
@@ -182,7 +182,7 @@ def test_channels_do_not_leak_into_each_other(mixed: Panel, context_of: Callable
     for spec, args in (
         (QUERY_SERIES, {"node": "S001"}),
         (FORECAST, {"node": "S001"}),
-        (RENDER_SERIES, {"picture": "heatmap"}),
+        (RENDER_SERIES, {"method": "heatmap"}),
     ):
         replies = [spec.run({"dataset": "mixed", **args}, context_of(panel)) for panel in (mixed, other)]
         assert replies[0] == replies[1]

@@ -107,7 +107,7 @@ def test_the_count_sees_a_whole_read(folder: Path, monkeypatch: pytest.MonkeyPat
         (QUERY_SERIES, {"node": "n0600"}, 0.1),
         (RENDER_SERIES, {"node": "n0600"}, 0.1),
         (FORECAST, {"node": "n0600", "minutes": 60}, 0.1),
-        (RENDER_SERIES, {"node": "n0600", "picture": "heatmap", "hours": 6}, 0.05),
+        (RENDER_SERIES, {"node": "n0600", "method": "heatmap", "hours": 6}, 0.05),
         (RANK_PLACES, {}, 0.3),
         (RANK_PLACES, {"by": "change"}, 0.3),
     ],

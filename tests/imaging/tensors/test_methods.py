@@ -36,6 +36,13 @@ def test_the_known_methods() -> None:
     assert "gasf, gadf" in raised.value.hint
 
 
+def test_a_reading_beyond_float32_counts_as_missing() -> None:
+    series = torch.tensor([[1e300, 1.0, -1e300, 2.0]], dtype=torch.float64)
+    (image,) = encode_chunked(method("uvh"), series)
+    assert image[0, 0].flatten().tolist() == [0.0, 1.0, 0.0, 2.0]
+    assert image[0, 1].flatten().tolist() == [0.0, 1.0, 0.0, 1.0]
+
+
 @ALL
 class TestEvery:
     def test_pictures_have_the_size_asked_for_and_stay_in_range(self, name: str, values: torch.Tensor) -> None:

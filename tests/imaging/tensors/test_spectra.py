@@ -10,6 +10,7 @@ from scipy import signal
 
 from mm4st_agent.errors import DataError
 from mm4st_agent.imaging.tensors.fold import MVH, UVH, mvh, readings_of, unfold, uvh
+from mm4st_agent.imaging.tensors.fold import _by_torch as by_torch
 from mm4st_agent.imaging.tensors.line import LINE, line
 from mm4st_agent.imaging.tensors.method import Method
 from mm4st_agent.imaging.tensors.spectra import (
@@ -102,6 +103,15 @@ def test_a_shrunk_heatmap_holds_the_means_of_the_readings() -> None:
     image = MVH.encode(grid, (1, 2))
     assert image[0, 0, 0].tolist() == [4.0, 7.0]
     assert image[0, 1, 0].tolist() == [1.0, 0.25]
+
+
+@pytest.mark.parametrize("size", [None, (5, 7), (40, 7), (5, 60), (40, 60), (11, 24)])
+def test_the_compiled_heatmap_equals_that_of_other_devices(size: tuple[int, int] | None) -> None:
+    generator = torch.Generator().manual_seed(2)
+    grid = torch.randn(3, 11, 24, generator=generator)
+    grid[0, 2:6, 3:20] = torch.nan
+    grid[1] = torch.nan
+    torch.testing.assert_close(mvh(grid, size), by_torch(grid, size))
 
 
 def test_a_line_runs_from_bottom_to_top_and_breaks_at_a_gap() -> None:
