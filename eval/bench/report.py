@@ -47,9 +47,24 @@ def print_rows(report: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title=f"commit {report['commit']}, {report['machine']}")
-    for column in ("what", "ours", "peer", "peer's name", "ratio", "unit"):
-        table.add_column(column)
+    more = {name: key for name, key in _MORE.items() if any(row.get(key) for row in report["rows"])}
+    for column in ("what", "ours", "peer", "peer's name", "ratio", "unit", *more):
+        words = column in ("what", "peer's name", "missed")
+        table.add_column(column, justify="left" if words else "right", no_wrap=not words)
     for row in report["rows"]:
-        figures = [f"{row[key]:.4g}" if row[key] is not None else "-" for key in ("ours", "peer", "ratio")]
-        table.add_row(row["name"], figures[0], figures[1], row["peer_name"], figures[2], row["unit"])
+        ours, peer, ratio = (_cell(row[key]) for key in ("ours", "peer", "ratio"))
+        rest = (_cell(row.get(key)) for key in more.values())
+        table.add_row(row["name"], ours, peer, row["peer_name"], ratio, row["unit"], *rest)
     Console().print(table)
+
+
+_MORE = {"fill share": "fill_share", "peak MB": "peak_mb", "missed": "missed"}
+"""Columns that only some benchmarks measure, and their keys."""
+
+
+def _cell(value: float | list[str] | None) -> str:
+    if isinstance(value, list):
+        return "; ".join(value)
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

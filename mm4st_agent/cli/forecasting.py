@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
+from click.core import ParameterSource
 
 from mm4st_agent.cli.common import dataset_option, json_option, open_runtime, print_json
+from mm4st_agent.errors import UsageError
 
 
 @click.command()
@@ -50,13 +54,78 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("what", type=click.Choice(["forecast", "imaging"]))
+@click.option("--dataset", help="Compare ST-VLM with the peers on this data set; for 'forecast'.")
+@click.option("--channel", help="The quantity; the data set's main one by default.")
+@click.option("--models", help="Names of the models, with commas between them; all by default.")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--shots", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of the training part.")
+@click.option("--which", type=click.Choice(["first", "last"]), default="first", show_default=True, help="Of --shots.")
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Training budget of each run.")
+@click.option("--fresh", is_flag=True, help="Also make the runs that are on record.")
+@click.option("--recorded", is_flag=True, help="Make no run; show what is on record.")
 @json_option
-def bench(what: str, as_json: bool) -> None:
+def bench(
+    what: str,
+    dataset: str | None,
+    channel: str | None,
+    models: str | None,
+    seeds: int,
+    shots: float | None,
+    which: Literal["first", "last"],
+    max_minutes: float | None,
+    fresh: bool,
+    recorded: bool,
+    as_json: bool,
+) -> None:
     """Measure WHAT against a peer in the same run; a ratio above 1 means that we are ahead."""
     from eval.bench import bench_forecast, bench_imaging, print_rows
 
-    report = bench_forecast(open_runtime()) if what == "forecast" else bench_imaging()
-    if as_json:
-        print_json(report)
+    if dataset is None:
+        _refuse_without_dataset()
+        report = bench_forecast(open_runtime()) if what == "forecast" else bench_imaging()
+        if as_json:
+            print_json(report)
+        else:
+            print_rows(report)
+        return
+    if what != "forecast":
+        raise UsageError(f"'bench {what}' takes no data set.", "Leave --dataset out, or bench 'forecast'.")
+
+    from eval.bench import forecast
+    from eval.bench.records import Shots
+    from eval.bench.side_by_side import print_side_by_side, side_by_side_report
+
+    panel = open_runtime().registry.open(dataset)
+    names = tuple(name.strip() for name in models.split(",")) if models is not None else None
+    amount = None if shots is None else Shots(share=shots, which=which)
+    if recorded:
+        records = forecast.recorded(panel, channel, names, shots=amount, results=forecast.RESULTS)
     else:
-        print_rows(report)
+        records = forecast.run_side_by_side(
+            panel,
+            channel,
+            names,
+            seeds=seeds,
+            shots=amount,
+            minutes=max_minutes,
+            fresh=fresh,
+            results=forecast.RESULTS,
+        )
+    table = side_by_side_report(records)
+    if as_json:
+        print_json(table)
+    else:
+        print_side_by_side(table, panel.step_s)
+
+
+def _refuse_without_dataset() -> None:
+    """Options that only the comparison on one data set reads must not be dropped in silence.
+
+    Raises:
+        UsageError: one of them was given.
+    """
+    context = click.get_current_context()
+    for name in ("channel", "models", "seeds", "shots", "which", "max_minutes", "fresh", "recorded"):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} needs a data set.", f"Try: mm4st bench forecast --dataset NAME {option} ...")

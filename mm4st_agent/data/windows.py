@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,30 @@ def split_time(steps: int, shares: tuple[float, float, float] = (0.7, 0.1, 0.2))
     if not 0 < first < second < steps:
         raise DataError(f"{steps} time steps are too few to split into parts of {shares}.")
     return Split(slice(0, first), slice(first, second), slice(second, steps))
+
+
+def few_shot(split: Split, shots: float, end: Literal["first", "last"] = "last") -> Split:
+    """Keep one piece of the training part, and at most as many steps of the validation part.
+
+    Args:
+        split: Of all the data.
+        shots: Share of the training part, above 0 and at most 1.
+        end: Whether the piece is taken from the beginning of the training part, or from its end, which is nearest
+            to what is forecast.
+
+    Raises:
+        UsageError: `shots` is out of range.
+
+    >>> few_shot(split_time(1000), 0.05)
+    Split(train=slice(665, 700, None), validation=slice(700, 735, None), test=slice(800, 1000, None))
+    """
+    if not 0 < shots <= 1:
+        raise UsageError(f"shots={shots} is not a share of the training data.", "Give 0.05, 0.1, or 1 for all.")
+    train, validation = split.train, split.validation
+    steps = round((train.stop - train.start) * shots)
+    kept = slice(train.start, train.start + steps) if end == "first" else slice(train.stop - steps, train.stop)
+    tuned = slice(validation.start, min(validation.stop, validation.start + steps))
+    return split if shots == 1 else Split(kept, tuned, split.test)
 
 
 def window_starts(part: slice, history: int, horizon: int) -> NDArray[np.intp]:

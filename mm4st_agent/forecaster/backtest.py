@@ -11,12 +11,12 @@ from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import split_time
 from mm4st_agent.forecaster.card import Period, Row, TestErrors
-from mm4st_agent.forecaster.config import TrainConfig
 from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, check_length, evaluate
 from mm4st_agent.forecaster.forecast import Forecaster, duration
 from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.forecaster.prediction import BaselineForecaster, TrainedForecaster
 from mm4st_agent.forecaster.scoring import parts, score
+from mm4st_agent.forecaster.train_config import TrainConfig
 
 if TYPE_CHECKING:
     from rich.table import Table

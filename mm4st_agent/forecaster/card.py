@@ -10,7 +10,9 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from mm4st_agent.forecaster.calibration import Calibration
-from mm4st_agent.forecaster.config import QUANTILES, NumericConfig, TrainConfig
+from mm4st_agent.forecaster.config import QUANTILES, NumericConfig
+from mm4st_agent.forecaster.stvlm.config import StVlmConfig
+from mm4st_agent.forecaster.train_config import TrainConfig
 
 FORMAT = 1
 """Of the files that this version writes; it reads no newer one."""
@@ -146,5 +148,5 @@ class CheckpointCard(_Record):
     versions: dict[str, str]
 
     @property
-    def network(self) -> NumericConfig:
+    def network(self) -> NumericConfig | StVlmConfig:
         return self.config.network

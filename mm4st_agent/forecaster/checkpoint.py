@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from scipy import sparse
 
-from mm4st_agent.data.windows import Scaler
+from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.calibration import Residuals
 from mm4st_agent.forecaster.card import FORMAT, CheckpointCard
+from mm4st_agent.forecaster.slots import Slots
 
 if TYPE_CHECKING:
     import torch
 
-    from mm4st_agent.forecaster.inputs import Preparation
-    from mm4st_agent.forecaster.numeric import NumericBranch
+    from mm4st_agent.forecaster.networks import AnyInputs, Network, Prepared
 
 CARD_FILE = "card.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -41,9 +40,22 @@ class Checkpoint:
     """
 
     card: CheckpointCard
-    network: NumericBranch
-    preparation: Preparation
+    network: Network
+    preparation: Prepared
     residuals: Mapping[str, Residuals]
+
+    def inputs(self, panel: Panel, observed: NDArray[np.float32], slots: Slots) -> AnyInputs:
+        """What the network reads of a series; see `networks.inputs_of`."""
+        from mm4st_agent.forecaster.networks import inputs_of
+
+        channel = panel.channel(self.card.channel)
+        return inputs_of(self.preparation, self.card.network, panel, channel, observed, slots)
+
+    def quantiles(self, inputs: AnyInputs, origins: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Uncalibrated quantiles `(W, H, N, 5)`; see `networks.quantiles_at`."""
+        from mm4st_agent.forecaster.networks import quantiles_at
+
+        return quantiles_at(self.network, self.preparation, inputs, origins)
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -99,8 +111,7 @@ def load(folder: Path) -> Checkpoint:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from mm4st_agent.forecaster.inputs import Preparation
-    from mm4st_agent.forecaster.numeric import NumericBranch
+    from mm4st_agent.forecaster.networks import build, prepared
 
     card = read_card(folder)
     path = folder / WEIGHTS_FILE
@@ -108,21 +119,16 @@ def load(folder: Path) -> Checkpoint:
         tensors = load_file(path)
     except (OSError, SafetensorError) as err:
         raise DataError(f"{path} cannot be read: {err}.", _retrain_card(card)) from err
+    weights = {k: v for k, v in tensors.items() if k.startswith(_NETWORK)}
+    kept = {k: v for k, v in tensors.items() if not k.startswith(_NETWORK)}
+    _check_shapes(path, kept, _arrays_of(card), card)
+    arrays = {k: v.numpy() for k, v in kept.items()}
     with torch.random.fork_rng():
-        network = NumericBranch(card.network, torch.zeros(len(card.node_ids), card.network.eigenvectors))
-    _check_shapes(path, tensors, _expected(card, network.state_dict()), card)
-    network.load_state_dict({k.removeprefix(_NETWORK): v for k, v in tensors.items() if k.startswith(_NETWORK)})
+        network = build(card.network, prepared(card.network, arrays, len(card.node_ids)))
+    _check_shapes(path, weights, {_NETWORK + k: tuple(v.shape) for k, v in network.state_dict().items()}, card)
+    network.load_state_dict({k.removeprefix(_NETWORK): v for k, v in weights.items()})
     network.eval()
-    arrays: dict[str, NDArray[Any]] = {k: v.numpy() for k, v in tensors.items() if not k.startswith(_NETWORK)}
-    mean, std = arrays["scaler"].tolist()
-    rows, columns = arrays["neighbours.index"]
-    nodes = len(card.node_ids)
-    preparation = Preparation(
-        Scaler(mean, std),
-        arrays["profile"],
-        sparse.csr_array((arrays["neighbours.weight"], (rows, columns)), shape=(nodes, nodes)),
-        network.eigenvectors.numpy(),
-    )
+    preparation = prepared(card.network, arrays, len(card.node_ids), network)
     residuals = {
         name: Residuals(arrays[f"residuals.{name}.steps"], arrays[f"residuals.{name}.totals"]) for name in BASELINES
     }
@@ -132,14 +138,7 @@ def load(folder: Path) -> Checkpoint:
 def _tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     import torch
 
-    preparation = checkpoint.preparation
-    near = preparation.neighbours.tocoo()
-    arrays: dict[str, NDArray[Any]] = {
-        "scaler": np.array([preparation.scaler.mean, preparation.scaler.std], dtype=np.float64),
-        "profile": preparation.profile,
-        "neighbours.index": np.stack([near.row, near.col]).astype(np.int32),
-        "neighbours.weight": near.data.astype(np.float32),
-    }
+    arrays: dict[str, NDArray[Any]] = checkpoint.preparation.to_arrays()
     for name, residuals in checkpoint.residuals.items():
         arrays[f"residuals.{name}.steps"] = residuals.steps
         arrays[f"residuals.{name}.totals"] = residuals.totals
@@ -147,16 +146,12 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     return {**tensors, **{_NETWORK + k: v.contiguous() for k, v in checkpoint.network.state_dict().items()}}
 
 
-def _expected(card: CheckpointCard, network: Mapping[str, torch.Tensor]) -> dict[str, tuple[int | None, ...]]:
-    """Every tensor's shape; None is a length that only the file knows."""
+def _arrays_of(card: CheckpointCard) -> dict[str, tuple[int | None, ...]]:
+    """Every array's shape; None is a length that only the file knows."""
+    from mm4st_agent.forecaster.networks import shapes_of
+
     nodes, horizon = len(card.node_ids), card.network.horizon
-    shapes: dict[str, tuple[int | None, ...]] = {_NETWORK + k: tuple(v.shape) for k, v in network.items()}
-    shapes |= {
-        "scaler": (2,),
-        "profile": (None, nodes),
-        "neighbours.index": (2, None),
-        "neighbours.weight": (None,),
-    }
+    shapes = shapes_of(card.network, nodes)
     for name in BASELINES:
         shapes[f"residuals.{name}.steps"] = (horizon, nodes, len(card.quantiles))
         shapes[f"residuals.{name}.totals"] = (horizon, nodes, 2)

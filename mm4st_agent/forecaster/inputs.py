@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -112,6 +113,30 @@ class Preparation:
             laplacian_eigenvectors(adjacency, eigenvectors),
         )
 
+    @classmethod
+    def shapes(cls, nodes: int) -> dict[str, tuple[int | None, ...]]:
+        """Of what `to_arrays` gives; None is a length that only the arrays know."""
+        return {"scaler": (2,), "profile": (None, nodes), "neighbours.index": (2, None), "neighbours.weight": (None,)}
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What a checkpoint stores; the eigenvectors are kept with the weights."""
+        near = self.neighbours.tocoo()
+        return {
+            "scaler": np.array([self.scaler.mean, self.scaler.std], dtype=np.float64),
+            "profile": self.profile,
+            "neighbours.index": np.stack([near.row, near.col]).astype(np.int32),
+            "neighbours.weight": near.data.astype(np.float32),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], eigenvectors: NDArray[np.float32]) -> Self:
+        """Back from `to_arrays`."""
+        mean, std = arrays["scaler"].tolist()
+        rows, columns = arrays["neighbours.index"]
+        nodes = len(eigenvectors)
+        neighbours = sparse.csr_array((arrays["neighbours.weight"], (rows, columns)), shape=(nodes, nodes))
+        return cls(Scaler(mean, std), arrays["profile"], neighbours, eigenvectors)
+
     def inputs(
         self, observed: NDArray[np.float32], slots: Slots, *, profile: NDArray[np.float32] | None = None
     ) -> Inputs:
@@ -139,12 +164,12 @@ class Preparation:
         )
 
     def training_profile(
-        self, train: NDArray[np.float32], slots: Slots, train_slots: Slots, step_s: int
+        self, train: NDArray[np.float32], slots: Slots, train_slots: Slots, step_s: int, first: int = 0
     ) -> NDArray[np.float32]:
-        """`(T', N)` the profile, with each training step seen as the others give it."""
+        """`(T', N)` the profile, with each training step, from `first` on, seen as the others give it."""
         usual = profile_at(self.profile, slots).copy()
         others = leave_own_out(train, train_slots, step_s)
-        usual[: len(train)] = np.where(np.isfinite(others), others, np.float32(self.scaler.mean))
+        usual[first : first + len(train)] = np.where(np.isfinite(others), others, np.float32(self.scaler.mean))
         return usual
 
 

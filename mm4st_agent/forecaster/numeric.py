@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from mm4st_agent.forecaster.config import MEDIAN, QUANTILES, NumericConfig
-from mm4st_agent.forecaster.inputs import CHANNELS, HARMONICS, LEVEL_DAYS, Batch, Inputs, Preparation
+from mm4st_agent.forecaster.inputs import CHANNELS, HARMONICS, LEVEL_DAYS, Batch
 from mm4st_agent.forecaster.slots import DAY_TYPES
-
-_PREDICTED_WINDOWS = 128
 
 
 class NumericBranch(nn.Module):
@@ -53,6 +49,10 @@ class NumericBranch(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """Scaled quantiles `(B, horizon, N, 5)`, increasing along the last axis."""
         return self.fan(batch, self.steps(self.states(batch)))
+
+    def loss(self, batch: Batch, truth: torch.Tensor, *, alone: bool = False) -> torch.Tensor:
+        """See `masked_loss`; `alone` makes no difference here."""
+        return masked_loss(self(batch), truth)
 
     def states(self, batch: Batch) -> torch.Tensor:
         """`(B, N, hidden)` of the nodes, after the residual blocks."""
@@ -103,16 +103,3 @@ def masked_loss(quantiles: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     tau = torch.tensor(QUANTILES)
     pinball = torch.maximum(tau * error, (tau - 1) * error).sum(-1)
     return (error[:, MEDIAN].abs() + pinball).sum() / seen.sum().clamp(min=1)
-
-
-def quantiles_at(
-    network: NumericBranch, preparation: Preparation, inputs: Inputs, origins: NDArray[np.integer]
-) -> NDArray[np.float32]:
-    """Uncalibrated quantiles `(W, H, N, 5)` in the channel's unit for windows that start at `origins` `(W,)`."""
-    shape = network.config
-    with torch.inference_mode():
-        parts = [
-            network(inputs.windows(torch.from_numpy(chunk.astype(np.int64)), shape.history, shape.horizon)).numpy()
-            for chunk in np.array_split(origins, max(1, len(origins) // _PREDICTED_WINDOWS))
-        ]
-    return preparation.scaler.inverse(np.concatenate(parts))

@@ -75,7 +75,7 @@ def forecaster_for(panel: Panel, channel: Channel, folders: Sequence[Path]) -> F
 
 
 class TrainedForecaster:
-    """The numeric branch of one checkpoint.
+    """A trained network.
 
     The weights are read at the first forecast, together with their own card: a training may have replaced
     the folder since `card` was read. It stays safe to use from several threads.
@@ -178,24 +178,22 @@ class TrainedForecaster:
     def _fan(self, panel: Panel, channel: Channel) -> Array:
         """`(H, N, 5)` calibrated quantiles of the steps that follow; of all nodes only the recent steps are read."""
         from mm4st_agent.forecaster.inputs import steps_read
-        from mm4st_agent.forecaster.numeric import quantiles_at
 
         checkpoint, shape = self.checkpoint, self.checkpoint.card.network
         values, imputed = latest(panel, channel.name, steps_read(shape.history, panel.step_s))
         recent = np.where(imputed, np.float32(np.nan), values)
         times = extended(panel.times[-len(recent) :], shape.horizon)
-        inputs = checkpoint.preparation.inputs(recent, slots_of(times, panel.step_s, panel.card.holidays))
-        raw = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, np.array([len(recent)]))
+        cut = replace(panel, data=panel.data.isel(time=slice(-len(recent), None)))
+        inputs = checkpoint.inputs(cut, recent, slots_of(times, panel.step_s, panel.card.holidays))
+        raw = checkpoint.quantiles(inputs, np.array([len(recent)]))
         fan: Array = checkpoint.card.calibration.apply(raw)[0]
         return fan
 
     def _history(self, panel: Panel, observed: Array, horizon: int) -> History:
         """For the baselines; slot means are of the training part, as far as it lies before the panel's end."""
         times, card = panel.times, self.checkpoint.card
-        known = slice(
-            int(times.searchsorted(pd.Timestamp(card.train.start))),
-            int(times.searchsorted(pd.Timestamp(card.validation.start))),
-        )
+        first = int(times.searchsorted(pd.Timestamp(card.train.start)))
+        known = slice(first, first + card.train.steps)
         return History.of(
             observed,
             extended(times, horizon),

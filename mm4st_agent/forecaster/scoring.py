@@ -20,8 +20,11 @@ LEAST_WINDOWS = 12
 def parts(checkpoint: Checkpoint, panel: Panel) -> Split:
     """Where the checkpoint's parts lie in the panel's time; those after the panel's end are empty."""
     card, times = checkpoint.card, panel.times
-    first, second, third = (int(times.searchsorted(part.start)) for part in (card.train, card.validation, card.test))
-    return Split(slice(first, second), slice(second, third), slice(third, len(times)))
+    train, validation = (
+        slice(first := int(times.searchsorted(part.start)), min(first + part.steps, len(times)))
+        for part in (card.train, card.validation)
+    )
+    return Split(train, validation, slice(int(times.searchsorted(card.test.start)), len(times)))
 
 
 def score(checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None = None) -> tuple[Course, TestErrors]:
@@ -36,14 +39,12 @@ def score(checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None =
     Raises:
         DataError: the part is too short for a window, or holds no measured reading.
     """
-    from mm4st_agent.forecaster.numeric import quantiles_at
-
     card, shape = checkpoint.card, checkpoint.card.network
     course = Course.of(panel, panel.channel(card.channel), split, shape.horizon)
-    inputs = checkpoint.preparation.inputs(course.observed, course.history.slots)
+    inputs = checkpoint.inputs(panel, course.observed, course.history.slots)
 
     def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
-        return quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)
+        return checkpoint.quantiles(inputs, origins)
 
     trained = (card.model, predict, card.calibration)
     return course, evaluate(course, shape.history, shape.horizon, checkpoint.residuals, trained, most)

@@ -42,6 +42,10 @@ class Slots:
         """`(T,)` number of the calendar week; a slot of the week occurs once in each."""
         return self.day // 7
 
+    def only(self, span: slice) -> Slots:
+        """Of the steps `span`."""
+        return Slots(self.per_day, self.of_day[span], self.weekday[span], self.day_type[span], self.day[span])
+
 
 def slots_of(times: pd.DatetimeIndex, step_s: int, holidays: str | None = None) -> Slots:
     """Place time stamps in the local week.

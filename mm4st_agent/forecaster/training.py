@@ -1,4 +1,4 @@
-"""Training of the numeric branch with Lightning, from a panel to a checkpoint."""
+"""Training with Lightning, from a panel to a checkpoint."""
 
 from __future__ import annotations
 
@@ -21,15 +21,25 @@ from numpy.typing import NDArray
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.data.windows import split_time, window_starts
+from mm4st_agent.data.windows import few_shot, split_time, window_starts
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import checkpoint as checkpoints
 from mm4st_agent.forecaster.card import CheckpointCard
-from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, NumericConfig, TrainConfig
+from mm4st_agent.forecaster.config import MEDIAN, NumericConfig
 from mm4st_agent.forecaster.evaluation import Course, baseline_residuals, calibrate, check_length, evaluate
-from mm4st_agent.forecaster.inputs import Batch, Inputs, Preparation
+from mm4st_agent.forecaster.inputs import Preparation
 from mm4st_agent.forecaster.measured import measuring
-from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss, quantiles_at
+from mm4st_agent.forecaster.networks import (
+    AnyInputs,
+    Network,
+    Prepared,
+    Shape,
+    build,
+    inputs_of,
+    name_of,
+    prepare,
+    quantiles_at,
+)
 from mm4st_agent.forecaster.recovery import (
     BEST,
     LAST,
@@ -39,7 +49,7 @@ from mm4st_agent.forecaster.recovery import (
     interruptible,
     only_training,
 )
-from mm4st_agent.forecaster.slots import slots_of
+from mm4st_agent.forecaster.train_config import TrainConfig
 from mm4st_agent.provenance import source_commit
 
 __all__ = ["NumericConfig", "TrainConfig", "train_checkpoint"]
@@ -52,8 +62,8 @@ _GRADIENT_NORM = 5.0
 class _Fitted:
     """Weights of the best epoch, and the inputs they are evaluated on."""
 
-    network: NumericBranch
-    inputs: Inputs
+    network: Network
+    inputs: AnyInputs
     epochs: int
     best_mae: float
     minutes: float
@@ -67,7 +77,7 @@ def train_checkpoint(
     config: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
     progress: bool = True,
 ) -> CheckpointCard:
-    """Train the numeric branch on one channel and write the checkpoint.
+    """Train a network on one channel and write the checkpoint.
 
     Time is split first (training, validation, test); scaler, profile and slot means come from the
     training part, early stopping and interval calibration from the validation part, and the errors
@@ -100,12 +110,12 @@ def train_checkpoint(
 
 def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progress: bool) -> CheckpointCard:
     network = config.network
-    course = Course.of(panel, channel, split_time(len(panel.times), config.shares), network.horizon)
+    split = few_shot(split_time(len(panel.times), config.shares), config.shots, config.shots_from)
+    course = Course.of(panel, channel, split, network.horizon)
     _check(course, network)
     workspace = Workspace(out, _arguments(course, config))
     last = workspace.open()
-    slots = slots_of(panel.times[course.split.train], panel.step_s, panel.card.holidays)
-    preparation = Preparation.fit(panel, course.train, slots, network.eigenvectors)
+    preparation = prepare(panel, course.observed, course.history.slots, course.split.train, network)
     fitted = _fit(course, preparation, config, workspace.folder, last, progress)
 
     def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -114,7 +124,7 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
     calibration = calibrate(course, predict, network.history, network.horizon)
     residuals = baseline_residuals(course, network.history, network.horizon)
     card = CheckpointCard(
-        model=MODEL_NAME,
+        model=name_of(network),
         dataset=panel.name,
         channel=course.channel.name,
         unit=course.channel.unit,
@@ -127,7 +137,7 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
         validation=course.period(course.split.validation),
         test=course.period(course.split.test),
         calibration=calibration,
-        errors=evaluate(course, network.history, network.horizon, residuals, (MODEL_NAME, predict, calibration)),
+        errors=evaluate(course, network.history, network.horizon, residuals, (name_of(network), predict, calibration)),
         epochs=fitted.epochs,
         best_validation_mae=fitted.best_mae,
         minutes=round(fitted.minutes, 2),
@@ -150,7 +160,7 @@ class _Windows:
 
     def __init__(
         self,
-        inputs: Inputs,
+        inputs: AnyInputs,
         truth: torch.Tensor,
         origins: NDArray[np.intp],
         config: TrainConfig,
@@ -162,7 +172,7 @@ class _Windows:
     def __len__(self) -> int:
         return -(-len(self._origins) // self._size)
 
-    def __iter__(self) -> Iterator[tuple[Batch, torch.Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Any, torch.Tensor]]:
         ahead = torch.arange(self._shape.horizon)
         for origins in torch.split(self._order(self._origins), self._size):
             batch = self._inputs.windows(origins, self._shape.history, self._shape.horizon)
@@ -172,17 +182,18 @@ class _Windows:
 class _Training(lightning.LightningModule):
     """Loss and optimiser. Every epoch's randomness comes from the seed and the epoch's number."""
 
-    def __init__(self, config: TrainConfig, network: NumericBranch, std: float) -> None:
+    def __init__(self, config: TrainConfig, network: Network, std: float) -> None:
         super().__init__()
         self.config, self.network, self.std = config, network, std
 
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(_epoch_seed(self.config.seed, self.current_epoch))
 
-    def training_step(self, batch: tuple[Batch, torch.Tensor], _: int) -> torch.Tensor:
-        return masked_loss(self.network(batch[0]), batch[1])
+    def training_step(self, batch: tuple[Any, torch.Tensor], _: int) -> torch.Tensor:
+        alone = self.current_epoch < self.config.base_epochs
+        return self.network.loss(*batch, alone=alone)
 
-    def validation_step(self, batch: tuple[Batch, torch.Tensor], _: int) -> None:
+    def validation_step(self, batch: tuple[Any, torch.Tensor], _: int) -> None:
         error = (self.network(batch[0])[..., MEDIAN] - batch[1]).abs() * self.std
         seen = torch.isfinite(error)
         if seen.any():
@@ -193,19 +204,21 @@ class _Training(lightning.LightningModule):
 
 
 def _fit(
-    course: Course, preparation: Preparation, config: TrainConfig, folder: Path, last: Path | None, progress: bool
+    course: Course, preparation: Prepared, config: TrainConfig, folder: Path, last: Path | None, progress: bool
 ) -> _Fitted:
     """Train, or go on training; give the weights of the best epoch."""
     shape = config.network
     truth = torch.from_numpy(preparation.scaler.transform(course.observed))
-    plain = preparation.inputs(course.observed, course.history.slots)
-    train_slots = slots_of(course.panel.times[course.split.train], course.panel.step_s, course.panel.card.holidays)
-    others = preparation.training_profile(course.train, course.history.slots, train_slots, course.panel.step_s)
-    held_out = preparation.inputs(course.observed, course.history.slots, profile=others)
+    panel, slots = course.panel, course.history.slots
+    plain = inputs_of(preparation, shape, panel, course.channel, course.observed, slots)
+    numeric = preparation if isinstance(preparation, Preparation) else preparation.numeric
+    train = course.split.train
+    others = numeric.training_profile(course.train, slots, slots.only(train), panel.step_s, train.start)
+    held_out = inputs_of(preparation, shape, panel, course.channel, course.observed, slots, profile=others)
 
     with _quiet(), torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        network = NumericBranch(shape, torch.from_numpy(preparation.eigenvectors))
+        network = build(shape, preparation)
         module = _Training(config, network, preparation.scaler.std)
         timer = Timer(None if config.max_minutes is None else timedelta(minutes=config.max_minutes), interval="epoch")
         # Not `save_weights_only`: it skips the callbacks' hooks, and with them the average that was validated.
@@ -253,7 +266,7 @@ def _fit(
     return _Fitted(network.eval(), plain, trainer.current_epoch, float(score), timer.time_elapsed() / 60)
 
 
-def _check(course: Course, shape: NumericConfig) -> None:
+def _check(course: Course, shape: Shape) -> None:
     """Refuse data from which nothing can be learned or checked; the first history of a part is never forecast."""
     for name in ("train", "validation", "test"):
         part: slice = getattr(course.split, name)

@@ -12,7 +12,8 @@ import xarray as xr
 
 from mm4st_agent.data.card import Channel, DataCard
 from mm4st_agent.data.panel import MASK, Panel
-from mm4st_agent.forecaster.config import NumericConfig, TrainConfig
+from mm4st_agent.forecaster.config import NumericConfig
+from mm4st_agent.forecaster.train_config import TrainConfig
 
 NODES, STEP_MINUTES, DAYS = 5, 30, 35
 

@@ -12,7 +12,6 @@ import pytest
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError, UsageError
 from mm4st_agent.forecaster.backtest import run_backtest
-from mm4st_agent.forecaster.config import TrainConfig
 from mm4st_agent.forecaster.measured import (
     channel_at,
     channels_at,
@@ -26,6 +25,7 @@ from mm4st_agent.forecaster.measured import (
 )
 from mm4st_agent.forecaster.prediction import TrainedForecaster
 from mm4st_agent.forecaster.rolling import BaselineForecaster
+from mm4st_agent.forecaster.train_config import TrainConfig
 
 KINDS = ["road station", "air station", "road station", "road station", "air station"]
 

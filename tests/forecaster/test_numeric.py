@@ -7,7 +7,8 @@ import torch
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.forecaster.config import QUANTILES, NumericConfig
 from mm4st_agent.forecaster.inputs import Preparation
-from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss, quantiles_at
+from mm4st_agent.forecaster.networks import quantiles_at
+from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss
 from mm4st_agent.forecaster.slots import extended, slots_of
 
 SHAPE = NumericConfig(history=6, horizon=4, hidden=16, blocks=2, identity=3, eigenvectors=2)

@@ -88,7 +88,7 @@ def test_a_forecast_is_complete_and_consistent(panel: Panel, forecaster: Trained
 
 
 def test_it_is_the_forecast_that_the_backtest_scored(panel: Panel, forecaster: TrainedForecaster) -> None:
-    from mm4st_agent.forecaster.numeric import quantiles_at
+    from mm4st_agent.forecaster.networks import quantiles_at
 
     checkpoint, origins = forecaster.checkpoint, np.array([40, 300, 1400, 1555, 1668])
     times = extended(panel.times, 12)

@@ -14,7 +14,7 @@ from mm4st_agent.forecaster.backtest import run_backtest
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.checkpoint import load, read_card
 from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME
-from mm4st_agent.forecaster.numeric import quantiles_at
+from mm4st_agent.forecaster.networks import quantiles_at
 from mm4st_agent.forecaster.prediction import TrainedForecaster, shipped_checkpoints
 from mm4st_agent.forecaster.slots import slots_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import prompts
@@ -39,7 +39,7 @@ def _only_place(turn: Turn, request: Request) -> list[str]:
     return turn.session.place_ids if len(turn.session.place_ids) == 1 else []
 
 
-def _search(turn: Turn, query: str, request: Request) -> dict[str, Any]:
+def search(turn: Turn, query: str, request: Request) -> dict[str, Any]:
     """The arguments of find_places; words, not ids, are looked for only among the places that fit."""
     args: dict[str, Any] = {"dataset": turn.session.dataset, "query": query, "limit": 6}
     if query not in request.places or query in request.identified:
@@ -57,6 +57,14 @@ def channel_at(turn: Turn, request: Request, place: Place) -> str | None:
     return request.channel if fits or request.sure else None
 
 
+def channel_everywhere(turn: Turn, request: Request) -> str | None:
+    """The channel of a question about all places: the one named, else the first of the kind of place named."""
+    measured = turn.session.measured
+    if request.channel is None or (request.kind and not turn.session.measures(request.channel, request.kind)):
+        return next((name for name, places in measured.items() if request.kind in places.kinds), request.channel)
+    return request.channel
+
+
 def _asked_for(turn: Turn, request: Request) -> dict[str, Any]:
     """What sort of place is wanted, and examples of it."""
     session, measured = turn.session, turn.session.measured.get(request.channel or "") if request.sure else None
@@ -65,7 +73,7 @@ def _asked_for(turn: Turn, request: Request) -> dict[str, Any]:
     return {"word": " or ".join(kinds) or session.place_word, "places": examples.places if examples else session.places}
 
 
-def _find(turn: Turn, query: str, request: Request) -> Place | str | None:
+def find(turn: Turn, query: str, request: Request) -> Place | str | None:
     """The place that words mean, a sentence where they mean none or several, or None before find_places was asked."""
     found = turn.result("find_places", query=query)
     if found is None:
@@ -88,6 +96,33 @@ def _find(turn: Turn, query: str, request: Request) -> Place | str | None:
     return say("unknown_place", turn, query=query, matches=matches, beside=beside, evidence=found.evidence, **wanted)
 
 
+@dataclass(frozen=True)
+class Located:
+    """The places that a question means, by id, and a sentence for each that could not be told."""
+
+    places: dict[str, Place]
+    faults: list[str]
+
+
+def locate(turn: Turn, request: Request) -> Located | list[Step] | str:
+    """The places, or the calls that find them first, or the sentence that asks which is meant."""
+    queries = wanted(turn, request)
+    if not queries:
+        return say("which_place", turn, matches=[], **_asked_for(turn, request))
+    found = [find(turn, query, request) for query in queries]
+    if request.weak and request.nodes and isinstance(found[0], str):
+        queries = list(request.nodes[:MOST_PLACES])
+        found = [find(turn, query, request) for query in queries]
+    missing: list[Step] = [
+        ("find_places", search(turn, query, request))
+        for query, place in zip(queries, found, strict=True)
+        if place is None
+    ]
+    if missing:
+        return missing
+    return Located({p["id"]: p for p in found if isinstance(p, dict)}, [p for p in found if isinstance(p, str)])
+
+
 def at_places(
     turn: Turn,
     request: Request,
@@ -96,28 +131,22 @@ def at_places(
     write_short: Callable[[Place], str],
 ) -> list[Step] | str:
     """Find the places, make the calls about each, then write: in full about one, shortly about several."""
-    queries = wanted(turn, request)
-    if not queries:
-        return say("which_place", turn, matches=[], **_asked_for(turn, request))
-    found = [_find(turn, query, request) for query in queries]
-    if request.weak and request.nodes and isinstance(found[0], str):
-        queries = list(request.nodes[:MOST_PLACES])
-        found = [_find(turn, query, request) for query in queries]
-    missing: list[Step] = [
-        ("find_places", _search(turn, query, request))
-        for query, place in zip(queries, found, strict=True)
-        if place is None
-    ]
-    if missing:
-        return missing
-    places = {p["id"]: p for p in found if isinstance(p, dict)}
-    faults = [p for p in found if isinstance(p, str)]
+    located = locate(turn, request)
+    if not isinstance(located, Located):
+        return located
+    places = located.places
     calls = [call for place in places.values() for call in steps(place) if turn.result(call[0], **call[1]) is None]
     if calls:
         return calls
-    texts = [write(p) if len(found) == 1 else write_short(p) for p in places.values()] + faults
+    alone = len(places) + len(located.faults) == 1
+    texts = [write(p) if alone else write_short(p) for p in places.values()] + located.faults
     if request.compare and len(places) > 1 and (said := _compared(turn, request, places)):
         texts.append(said)
+    return with_remarks(turn, request, texts)
+
+
+def with_remarks(turn: Turn, request: Request, texts: list[str]) -> str:
+    """The texts, and what of the question they leave out."""
     if len(request.places) > MOST_PLACES:
         texts.append(say("too_many_places", turn))
     if request.unread:
@@ -130,7 +159,7 @@ def at_places(
 def _compared(turn: Turn, request: Request, places: dict[str, Place]) -> str | None:
     """Which of the places has the highest and the lowest value; None where one has none, or another quantity."""
     tool = "forecast" if request.task == "forecast" else "query_series"
-    if request.task not in ("forecast", "status"):
+    if request.task not in ("forecast", "status", "comparison"):
         return None
     results = [result_of(turn, tool, node=node) for node in places]
     if any(result.error for result in results) or len({result.reply["channel"] for result in results}) > 1:

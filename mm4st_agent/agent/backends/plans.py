@@ -7,14 +7,23 @@ from typing import Any, Literal
 
 import prompts
 from mm4st_agent.agent.backends import channels
-from mm4st_agent.agent.backends.placing import Place, Step, at_places, channel_at, result_of, say, wanted
-from mm4st_agent.agent.backends.request import Request, Task, clock_of
+from mm4st_agent.agent.backends.picture_plans import comparison, map_of, patterns, picture
+from mm4st_agent.agent.backends.placing import (
+    Place,
+    Step,
+    at_places,
+    channel_at,
+    channel_everywhere,
+    result_of,
+    say,
+    wanted,
+)
+from mm4st_agent.agent.backends.request import Request, clock_of
+from mm4st_agent.agent.backends.tasks import Task
 from mm4st_agent.agent.backends.turns import Turn
+from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, MOST_RANKED_HOURS
+from mm4st_agent.agent.backends.windows import window as window_of
 
-MOST_HOURS = 24 * 28
-"""The longest window that query_series reads."""
-MOST_DRAWN_HOURS = 24 * 14
-MOST_RANKED_HOURS = 24 * 7
 MOST_MINUTES = 100_000
 AS_USUAL = 15
 """A level within so many % of the usual one is called usual."""
@@ -136,21 +145,8 @@ def _driver(turn: Turn, node: str) -> Driver | None:
     return "unusual" if level is None or abs(level - 100) > AS_USUAL else "rhythm"
 
 
-def _window(turn: Turn, request: Request) -> dict[str, Any]:
-    """`hours` and `until` of the past window that is asked for; by default the last day."""
-    span, clock = request.span, clock_of(turn.session)
-    if span.start is None or span.end is None or span.side(clock) == "future":
-        return {"hours": 24}
-    hours = max(1.0, turn.session.step_s / 3600) if span.is_moment else span.hours()
-    hours = round(hours, 4)
-    return {
-        "hours": int(hours) if hours == int(hours) else hours,
-        **({"until": span.end.isoformat(timespec="minutes")} if span.end < clock else {}),
-    }
-
-
 def _status(turn: Turn, request: Request) -> list[Step] | str:
-    window = _window(turn, request)
+    window = window_of(turn, request)
     if window["hours"] > MOST_HOURS:
         return say("time", turn, problem="past_limit", words="")
     dataset = turn.session.dataset
@@ -162,7 +158,7 @@ def _status(turn: Turn, request: Request) -> list[Step] | str:
         if len(wanted(turn, request)) == 1:
             if window["hours"] <= MOST_DRAWN_HOURS:
                 drawn = {**window, "hours": max(window["hours"], 3)}
-                calls.append(("render_series", {**about, "channel": channel, **drawn, "picture": "line"}))
+                calls.append(("render_series", {**about, "channel": channel, **drawn, "method": "line"}))
             query = {"query": request.question, "kind": "event", **window, "limit": 3}
             calls.append(("retrieve_context", {**about, **query}))
         return calls
@@ -175,7 +171,7 @@ def _status(turn: Turn, request: Request) -> list[Step] | str:
 
 
 def _events(turn: Turn, request: Request) -> list[Step] | str:
-    args = {"dataset": turn.session.dataset, "query": request.question, "kind": "event", **_window(turn, request)}
+    args = {"dataset": turn.session.dataset, "query": request.question, "kind": "event", **window_of(turn, request)}
     if not wanted(turn, request):
         events = turn.result("retrieve_context", kind="event")
         if events is None:
@@ -190,42 +186,21 @@ def _events(turn: Turn, request: Request) -> list[Step] | str:
     )
 
 
-def _heatmap(turn: Turn, request: Request) -> list[Step] | str:
-    window = _window(turn, request)
-    if window["hours"] > MOST_DRAWN_HOURS:
-        return say("time", turn, problem="drawing_limit", words="")
-    about = {"dataset": turn.session.dataset, "picture": "heatmap"}
-    args = {**about, "channel": _named_or_of_kind(turn, request), **window}
-
-    def write(place: Place | None) -> str:
-        drawn = result_of(turn, "render_series", picture="heatmap")
-        if drawn.error is not None:
-            return say("error", turn, error=drawn.error)
-        return prompts.load("answer_heatmap").render(session=turn.session, drawn=drawn, place=place)
-
-    if not request.places:
-        return [("render_series", args)] if turn.result("render_series", picture="heatmap") is None else write(None)
-
-    def steps(place: Place) -> list[Step]:
-        return [("render_series", {**args, "channel": channel_at(turn, request, place), "node": place["id"]})]
-
-    return at_places(turn, request, steps, write, write)
-
-
-def _named_or_of_kind(turn: Turn, request: Request) -> str | None:
-    """The channel of a question about all places: the one named, else the first of the kind of place named."""
-    measured = turn.session.measured
-    if request.channel is None or (request.kind and not turn.session.measures(request.channel, request.kind)):
-        return next((name for name, places in measured.items() if request.kind in places.kinds), request.channel)
-    return request.channel
+def _comparison(turn: Turn, request: Request) -> list[Step] | str:
+    """What is now at the places, if no time is named, and the places or windows side by side."""
+    beside = comparison(turn, request)
+    if beside is None or (request.contrast is None and request.span.start is None and not isinstance(beside, list)):
+        now = _status(turn, request)
+        return now if isinstance(now, list) or beside is None else f"{now}\n\n{beside}"
+    return beside
 
 
 def _rank(turn: Turn, request: Request) -> list[Step] | str:
-    window, asked = _window(turn, request), request.ranking
+    window, asked = window_of(turn, request), request.ranking
     assert asked is not None, "a ranking was read"
     if window["hours"] > MOST_RANKED_HOURS:
         return say("time", turn, problem="ranking_limit", words="")
-    name = _named_or_of_kind(turn, request)
+    name = channel_everywhere(turn, request)
     channel = next((c for c in turn.session.channels if c["name"] == name), turn.session.channels[0])
     args: dict[str, Any] = {
         "dataset": turn.session.dataset,
@@ -288,7 +263,10 @@ _PLANS: dict[Task, Plan] = {
     "status": _status,
     "rank": _rank,
     "events": _events,
-    "heatmap": _heatmap,
+    "comparison": _comparison,
+    "map": map_of,
+    "patterns": patterns,
+    "picture": picture,
 }
 _SIMPLE: dict[Task, Plan] = {
     "places": _places,

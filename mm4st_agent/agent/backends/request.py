@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from mm4st_agent.agent.backends import channels, slots
-from mm4st_agent.agent.backends.dates import Tense
-from mm4st_agent.agent.backends.intents import Intent, IntentMatcher
+from mm4st_agent.agent.backends.contrasts import Contrast, contrast, past_span
+from mm4st_agent.agent.backends.intents import IntentMatcher
+from mm4st_agent.agent.backends.looks import EVERYWHERE, Look, look
 from mm4st_agent.agent.backends.rankings import Ranking, ranking, turned, without_pace
+from mm4st_agent.agent.backends.tasks import AT_PLACES, CONTINUED, SEEN, Task, by_time, task_of
 from mm4st_agent.agent.backends.times import Span, tense_of, time_span
 from mm4st_agent.agent.backends.turns import Exchange, Turn
 from mm4st_agent.agent.chat import Session
@@ -35,7 +37,10 @@ _LINKING = frozenset(
         "the", "then", "there", "to", "too", "until", "well", "what", "with",
     }
 )  # fmt: skip
-_COMPARE = re.compile(r"\b(?:compare|compared|than|versus|vs)\b", re.IGNORECASE)
+_COMPARE = re.compile(
+    r"\b(?:compar(?:e|es|ed|ing|ison)|contrast|than|versus|vs|against|next to|differ\w*|similar\w*|side by side)\b",
+    re.IGNORECASE,
+)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
@@ -53,9 +58,12 @@ class Request:
         channel: The quantity; None is the first that the place measures.
         sure: The question names this quantity; else it was only hinted at, or comes from an earlier question.
         ranking: How all places are ranked.
+        look: The picture or the pattern that is named.
+        contrast: The two windows that are compared.
         unmeasured: A quantity that is named and that the data do not have.
         accuracy: How good the forecast is, is the point.
         compare: Several places are to be compared.
+        compared: Words say so; else several places are only named.
         unread: Several of these are named, and only the first is answered.
     """
 
@@ -70,9 +78,12 @@ class Request:
     channel: str | None = None
     sure: bool = False
     ranking: Ranking | None = None
+    look: Look = field(default_factory=Look)
+    contrast: Contrast | None = None
     unmeasured: str | None = None
     accuracy: bool = False
     compare: bool = False
+    compared: bool = False
     unread: Literal["times", "quantities"] | None = None
 
 
@@ -96,12 +107,17 @@ def _read(
     question: str, session: Session, intents: IntentMatcher, before: Request | None, last: Exchange | None
 ) -> Request:
     clock = clock_of(session)
-    span = time_span(question, clock)
-    masked = _blank(question, span.at)
+    span, wanted, against = time_span(question, clock), look(question), contrast(question, clock)
+    if wanted.wanted and span.side(clock) == "future" and tense_of(question) != "future":
+        span = past_span(question, clock)  # what is looked at was measured
+    masked = _blank(question, (*span.at, *(against.at if against else ()), *wanted.at))
     if span.compared:
         masked = masked.replace(span.compared, ";" * len(span.compared))
     masked = _blank(masked, channels.spans(masked, session.channels, with_digits=True))
     found = slots.places(question, session.place_word, known=session.place_ids, masked=masked)
+    if wanted.map:
+        bare = _blank(masked, channels.spans(masked, session.channels))
+        found = [place for place in found if re.search(r"\w", bare[slice(*place.at)])]
     named = tuple(dict.fromkeys(place.text for place in found))
     ranked = ranking(question, session.place_word)
     quantity = channels.named(without_pace(question) if ranked else question, session.channels)
@@ -112,18 +128,21 @@ def _read(
             chosen = _chosen(question, named, last)
             return replace(before, places=(chosen,), identified=frozenset({chosen}), weak=False)
         says_something = bool(named) or span.start is not None or span.now or quantity.sure
+        new_wish = wanted.wanted or against is not None
         if before.ranking is not None and before.task == "rank" and (other := turned(question, before.ranking)):
             return replace(before, ranking=other)
-        follow = _follows(bare, found, session, says_something)
+        follow = not new_wish and _follows(bare, found, session, says_something)
         if before.task in CONTINUED and (_WHY.fullmatch(question) or follow):
             why = _WHY.fullmatch(question) is not None
-            if before.task == "rank" and (named or (why and before.nodes)):
+            if before.task in ("rank", "map") and (named or (why and before.nodes)):
                 top = before.nodes[:1]
                 before = replace(before, task="status", places=top, identified=frozenset(top), compare=False)
             task = before.task
             new_span = span if span.start is not None or span.now or span.problem else before.span
+            if task == "comparison" and (span.start is not None or span.now):
+                before = replace(before, contrast=None)  # the new time is no more set against another
             if task in ("forecast", "status"):
-                task = _by_time(task, new_span, tense_of(question), clock)
+                task = by_time(task, new_span, tense_of(question), clock)
             return replace(
                 before,
                 task=task,
@@ -146,14 +165,21 @@ def _read(
         channel=quantity.channel,
         sure=quantity.sure,
         ranking=None if found else ranked,
+        look=wanted,
+        contrast=against,
         unmeasured=channels.unmeasured(question, session.channels, session.domain),
         unread=_unread(question, span, quantity.channel, session),
         accuracy=bool(_ACCURACY.search(question))
         and not re.search(r"\b(?:data|readings?|sensors?)\b", question.lower()),
         compare=bool(_COMPARE.search(question)) or len(named) > 1,
+        compared=bool(_COMPARE.search(question)),
     )
+    if len(named or request.nodes) != 2:
+        request = replace(request, look=wanted.of_one(question))
+    beside = request.compared or "relation" in request.look.aspects
     if (
-        _COMPARE.search(question)
+        beside
+        and against is None
         and len(named) == 1
         and request.nodes
         and named[0] not in request.nodes
@@ -167,13 +193,16 @@ def _read(
     similar = intents.match(plain)
     if all(place.kind != "id" for place in found) and intents.match(question) == "off_topic":
         similar = "off_topic"  # a place word in place of a name makes many a question look like ours
-    request = replace(request, task=_task(request, found, similar, clock))
-    if request.task not in (*AT_PLACES, "heatmap") or request.places:
+    request = replace(request, task=task_of(request, found, similar, clock))
+    if request.task == "comparison" and against is not None:
+        request = replace(request, span=against.span, unread=None)
+    if request.task not in AT_PLACES | SEEN or request.places:
         return request
     if re.search(r"\banywhere\b|\ball\b", question.lower()) and request.task == "events":
         return replace(request, nodes=())
     guess = slots.content_words(bare)
-    if guess and request.task in ("forecast", "status"):
+    everywhere = request.task == "events" or wanted.method in EVERYWHERE
+    if guess and not everywhere:
         return replace(request, places=(guess,), weak=True)
     return request
 

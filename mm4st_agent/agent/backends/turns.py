@@ -62,7 +62,7 @@ class Exchange:
     @property
     def nodes(self) -> tuple[str, ...]:
         """The places that it came to speak of: those asked about, else clearly found, else first of a ranking."""
-        asked = [result.args["node"] for result in self.results if result.args.get("node")]
+        asked = [result.args[key] for result in self.results for key in ("node", "other") if result.args.get(key)]
         found = [r.best_places[0]["id"] for r in self.results if r.tool == "find_places" and len(r.best_places) == 1]
         ranked = [r.reply["ranking"][0]["id"] for r in self.results if r.reply.get("ranking")]
         return tuple(dict.fromkeys(asked or found or ranked))

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mm4st_agent.forecaster.config import NumericConfig
 
+MODEL_NAME = "st-vlm"
+
 FusionName = Literal[
     "attention",
     "plain",
@@ -54,11 +56,19 @@ class StVlmConfig(BaseModel):
     """Nodes of one patch; it spans the whole history."""
     segments: int = Field(64, ge=1)
     """At most so many vision tokens, and as many series tokens."""
-    text_tokens: int = Field(64, ge=0, le=512)
+    text_tokens: int = Field(96, ge=0, le=512)
     """At most so many in a prompt; later lines are left out whole. 0: no text."""
     vision: bool = True
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance that a training window goes without its picture, and without its text."""
+
+    @property
+    def history(self) -> int:
+        return self.numeric.history
+
+    @property
+    def horizon(self) -> int:
+        return self.numeric.horizon
 
     @property
     def shape(self) -> BackboneConfig | None:

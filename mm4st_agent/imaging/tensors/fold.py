@@ -6,8 +6,9 @@ import math
 
 import torch
 
+from mm4st_agent.imaging.tensors import kernels
 from mm4st_agent.imaging.tensors.method import Method, canvas, checked, follows_gradients
-from mm4st_agent.imaging.tensors.resize import pooling
+from mm4st_agent.imaging.tensors.resize import firsts, pooling
 
 _SOURCE = "Ni et al. (2025), arXiv:2502.08869, section 3.1 (heatmaps)"
 
@@ -70,6 +71,18 @@ def readings_of(image: torch.Tensor) -> torch.Tensor:
 
 def image_of(grid: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor | None = None) -> torch.Tensor:
     """`(B, H, W)` readings with NaN as `(B, 2, H, W)`; where `size` is smaller, means of the readings of each block."""
+    if not follows_gradients(grid) and grid.device.type == "cpu":
+        height, width = size or grid.shape[1:]
+        image = canvas(grid, (len(grid), 2, height, width), out)
+        firsts_of = firsts(grid.shape[1], height), firsts(grid.shape[2], width)
+        kernels.blocks(grid.numpy(), *firsts_of, image.numpy())
+        return image
+    image = _by_torch(grid, size)
+    return image if out is None or image.requires_grad else canvas(grid, tuple(image.shape), out).copy_(image)
+
+
+def _by_torch(grid: torch.Tensor, size: tuple[int, int] | None) -> torch.Tensor:
+    """The same as `kernels.blocks`, on any device and differentiable."""
     seen = ~grid.isnan()
     complete = bool(seen.all())
     filled = grid if complete else torch.where(seen, grid, 0.0)
@@ -80,11 +93,7 @@ def image_of(grid: torch.Tensor, size: tuple[int, int] | None, out: torch.Tensor
             share = _resized(share, size)
             filled = torch.where(share > 0, filled / share.clamp(min=1e-12), 0.0)
             share = share.clamp(max=1.0)
-    if follows_gradients(grid):
-        return torch.stack([filled, share], dim=1)
-    image = canvas(grid, (len(grid), 2, *filled.shape[1:]), out)
-    image[:, 0], image[:, 1] = filled, share
-    return image
+    return torch.stack([filled, share], dim=1)
 
 
 def _resized(grid: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

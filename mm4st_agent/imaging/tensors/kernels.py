@@ -65,6 +65,40 @@ def _polar(means: Floats, cosine: Floats, sine: Floats) -> None:
 
 
 @njit(cache=True, nogil=True)
+def blocks(grid: Floats, row_first: Indices, first: Indices, image: Floats) -> None:
+    """Write the mean of the readings of each block of a grid, and the share of its cells that were read.
+
+    Args:
+        grid: `(B, R, C)`, NaN is missing.
+        row_first: `(H + 1,)` first row of each block and the end of the last one, or `(H,)` rows where each is
+            repeated.
+        first: The same of the columns, `(W + 1,)` or `(W,)`.
+        image: `(B, 2, H, W)`, overwritten; both are 0 where nothing was read.
+    """
+    height, width = image.shape[2], image.shape[3]
+    repeats_rows, repeats = len(row_first) == height, len(first) == width
+    for b in range(image.shape[0]):
+        for i in range(height):
+            field, mask = image[b, 0, i], image[b, 1, i]
+            top = row_first[i]
+            if repeats_rows and i > 0 and row_first[i - 1] == top:
+                field[:], mask[:] = image[b, 0, i - 1], image[b, 1, i - 1]
+                continue
+            bottom = top + 1 if repeats_rows else row_first[i + 1]
+            for j in range(width):
+                left = first[j]
+                right = left + 1 if repeats else first[j + 1]
+                total, seen = 0.0, 0
+                for r in range(top, bottom):
+                    for c in range(left, right):
+                        if not math.isnan(grid[b, r, c]):
+                            total += grid[b, r, c]
+                            seen += 1
+                field[j] = total / seen if seen > 0 else 0.0
+                mask[j] = seen / ((bottom - top) * (right - left))
+
+
+@njit(cache=True, nogil=True)
 def markov(series: Floats, ordered: Floats, bins: int, row_first: Indices, first: Indices, image: Floats) -> None:
     """Write Markov transition fields and their masks.
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from mm4st_agent.imaging.tensors import kernels
 from mm4st_agent.imaging.tensors.method import Method, canvas, checked
-from mm4st_agent.imaging.tensors.resize import outer_mask, pooling
+from mm4st_agent.imaging.tensors.resize import firsts, outer_mask, pooling
 
 BINS = 8
 """Levels: quantile bins of the series itself."""
@@ -46,16 +43,8 @@ def mtf(
     if series.device.type != "cpu":
         return _by_torch(series, bins, image)
     values = series.numpy()
-    kernels.markov(
-        values, np.sort(values, axis=1), bins, _firsts(length, height), _firsts(length, width), image.numpy()
-    )
+    kernels.markov(values, np.sort(values, axis=1), bins, firsts(length, height), firsts(length, width), image.numpy())
     return image
-
-
-@lru_cache(maxsize=32)
-def _firsts(length: int, size: int) -> NDArray[np.int64]:
-    """`(size + 1,)` first step of each segment and the end of the last; where steps are repeated, `(size,)`."""
-    return np.arange(size + 1 if size <= length else size, dtype=np.int64) * length // size
 
 
 def _by_torch(series: torch.Tensor, bins: int, image: torch.Tensor) -> torch.Tensor:

@@ -84,8 +84,9 @@ def encode_chunked(
     """
     if chunk < 1:
         raise UsageError(f"Pictures cannot be drawn {chunk} at a time.", "Give a chunk of 1 or more.")
+    _check_shape(series, 3 if method.spatial else 2)
     memory: torch.Tensor | None = None
-    for part in torch.split(checked(series, 3 if method.spatial else 2), chunk):
+    for part in torch.split(series, chunk):
         image = method.encode(part, size, out=memory)
         if reuse and memory is None and not image.requires_grad:
             memory = image
@@ -119,7 +120,12 @@ def checked(series: torch.Tensor, dimensions: int) -> torch.Tensor:
     Raises:
         DataError: the wrong number of dimensions, or one of length 0.
     """
+    _check_shape(series, dimensions)
+    series = series.to(torch.float32)
+    return torch.where(series.isfinite(), series, torch.nan)
+
+
+def _check_shape(series: torch.Tensor, dimensions: int) -> None:
     if series.ndim != dimensions or 0 in series.shape:
         wanted = "(B, T)" if dimensions == 2 else "(B, N, T)"
         raise DataError(f"Series of shape {tuple(series.shape)} cannot be drawn.", f"Give {wanted}, none of them 0.")
-    return torch.where(series.isfinite(), series, torch.nan).to(torch.float32)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from functools import lru_cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 def segment_means(series: torch.Tensor, size: int | None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -34,7 +36,8 @@ def segment_means(series: torch.Tensor, size: int | None) -> tuple[torch.Tensor,
     complete = bool(seen.all())
     share = series.new_ones(len(series), size) if complete else seen.to(series.dtype) @ pool
     # Sums of values near zero lose less to float32: the segment means of x - c, with c added again.
-    centre = series.detach().nanmean(dim=1, keepdim=True).nan_to_num()
+    known = series.detach()
+    centre = known.mean(dim=1, keepdim=True) if complete else known.nanmean(dim=1, keepdim=True).nan_to_num()
     if complete:
         return (series - centre) @ pool + centre, share
     total = torch.where(seen, series - centre, 0.0) @ pool
@@ -50,6 +53,12 @@ def pooling(length: int, size: int) -> torch.Tensor:
     for segment, (first, end) in enumerate(itertools.pairwise(bounds)):
         weights[first:end, segment] = 1 / (end - first)
     return weights
+
+
+@lru_cache(maxsize=32)
+def firsts(length: int, size: int) -> NDArray[np.int64]:
+    """`(size + 1,)` first step of each segment and the end of the last; where steps are repeated, `(size,)` steps."""
+    return np.arange(size + 1 if size <= length else size, dtype=np.int64) * length // size
 
 
 def outer_mask(rows: torch.Tensor, columns: torch.Tensor, out: torch.Tensor) -> None:

@@ -204,7 +204,7 @@ def test_events_without_a_place_are_those_of_all_places(runtime: Runtime) -> Non
 def test_a_heatmap_of_all_places_is_drawn(runtime: Runtime) -> None:
     answer = _ask(runtime, "heatmap of all stations")
 
-    assert _args(answer, "render_series")[0]["picture"] == "heatmap"
+    assert _args(answer, "render_series")[0]["method"] == "heatmap"
     assert len(answer.figures) == 1
     assert "60 road stations" in answer.answer
 
@@ -263,9 +263,11 @@ def test_what_is_left_out_is_said(runtime: Runtime, question: str, said: str) ->
 
 
 def test_what_it_is_compared_with_is_not_passed_over(runtime: Runtime) -> None:
-    answer = _ask(runtime, "Is it busier at S096 than yesterday?")
+    measured = _ask(runtime, "Is it busier at S096 than yesterday?")
+    coming = _ask(runtime, "Will it be busier at S096 than yesterday?")
 
-    assert "I do not compare with another day" in answer.answer
+    assert _args(measured, "compare_series")[0]["back_days"] == 1
+    assert "I do not compare with another day" in coming.answer
 
 
 # -- threads ----------------------------------------------------------------------------------------

@@ -1,0 +1,167 @@
+"""The models of the side-by-side comparison; torch is imported only when one is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.bench.harness import Fitted, Task
+from eval.peers.outcome import Report
+from mm4st_agent.errors import UsageError
+from mm4st_agent.forecaster import baselines
+from mm4st_agent.forecaster.baselines import FUNCTIONS
+
+When: TypeAlias = Literal["always", "few-shot", "named"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """One row of the table.
+
+    Attributes:
+        title: Its name for people, short enough for a table.
+        fit: Trains it: the task, a seed, minutes of training at most, and what to tell the progress to.
+        config: What it is trained with; part of a run's identity.
+        ours: Compared with each of the others.
+        seeded: False where every seed gives the same, so that one is run.
+        when: 'named' runs only when it is asked for by name, 'few-shot' also on few shots: it is slow on a CPU.
+    """
+
+    title: str
+    fit: Callable[[Task, int, float | None, Report], Fitted]
+    config: Callable[[Task], dict[str, Any]]
+    ours: bool = False
+    seeded: bool = True
+    when: When = "always"
+
+
+def _baseline(name: str) -> Model:
+    def fit(task: Task, seed: int, minutes: float | None, report: Report) -> Fitted:
+        course, horizon = task.course, task.horizon
+        usual = float(np.nanmean(course.train))
+        order = list(dict.fromkeys([name, baselines.SLOT_MEAN]))
+
+        def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
+            out = np.full((len(origins), horizon, course.observed.shape[1]), np.float32(np.nan))
+            for each in order:
+                out = np.where(np.isnan(out), FUNCTIONS[each](course.history, origins, horizon), out)
+            return np.where(np.isnan(out), np.float32(usual), out)
+
+        return Fitted(predict, timed=False)
+
+    titles = {
+        baselines.LAST_VALUE: "last value",
+        baselines.SLOT_MEAN: "slot mean",
+        baselines.SAME_SLOT_LAST_WEEK: "last week's slot",
+    }
+    return Model(titles[name], fit, lambda task: {"otherwise": "slot mean, then training mean"}, seeded=False)
+
+
+def _fit_ridge(task: Task, seed: int, minutes: float | None, report: Report) -> Fitted:
+    from eval.peers.ridge import fit_ridge
+
+    found = fit_ridge(task.course, task.history, task.horizon, task.train, task.validation)
+    return Fitted(found.predict, parameters=found.parameters)
+
+
+def _ridge_config(task: Task) -> dict[str, Any]:
+    from eval.peers.ridge import ALPHAS
+
+    return {"alphas": list(ALPHAS)}
+
+
+def _peer(name: str, title: str, checks: int = 1, when: When = "always") -> Model:
+    def fit(task: Task, seed: int, minutes: float | None, report: Report) -> Fitted:
+        import torch
+
+        from eval.peers.fitting import fit as train
+        from eval.peers.fitting import predictor
+        from eval.peers.inputs import PeerInputs
+        from eval.peers.recipes import NETWORKS, RECIPES
+
+        recipe = RECIPES[name]
+        learnt, usual = PeerInputs.of(task.course, task.history, task.horizon, calendar=recipe.calendar)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            network = NETWORKS[name](usual, task.course.panel.adjacency())
+            done = train(
+                network, (learnt, usual), task.train, task.validation, recipe,
+                seed=seed, max_minutes=minutes, checks=checks, report=report,
+            )  # fmt: skip
+        parameters = sum(p.numel() for p in network.parameters())
+        return Fitted(predictor(network, usual), parameters, done.epochs, done.stopped, done.best_mae)
+
+    def config(task: Task) -> dict[str, Any]:
+        from eval.peers.recipes import RECIPES
+
+        return {**RECIPES[name].model_dump(mode="json"), "checks": checks}
+
+    return Model(title, fit, config, when=when)
+
+
+def _numeric(task: Task) -> dict[str, Any]:
+    return {"history": task.history, "horizon": task.horizon}
+
+
+def _ours(title: str, network: Callable[[Task], dict[str, Any]], when: When = "always") -> Model:
+    """A forecaster of this project; `network` gives the fields of its config that are not the default."""
+
+    def training(task: Task) -> dict[str, Any]:
+        return {"network": network(task)}
+
+    def fit(task: Task, seed: int, minutes: float | None, report: Report) -> Fitted:
+        from eval.bench.ours import fit_ours
+
+        return fit_ours(task, training(task), seed, minutes)
+
+    def config(task: Task) -> dict[str, Any]:
+        from eval.bench.ours import training_config
+
+        return training_config(task, training(task), 0, None).model_dump(
+            mode="json", exclude={"seed", "max_minutes", "shares"}
+        )
+
+    return Model(title, fit, config, ours=True, when=when)
+
+
+def _st_vlm(backbone: str) -> Callable[[Task], dict[str, Any]]:
+    return lambda task: {"numeric": _numeric(task), "backbone": backbone}
+
+
+MODELS: Mapping[str, Model] = {
+    "last-value": _baseline(baselines.LAST_VALUE),
+    "slot-mean": _baseline(baselines.SLOT_MEAN),
+    "same-slot-last-week": _baseline(baselines.SAME_SLOT_LAST_WEEK),
+    "ridge": Model("ridge", _fit_ridge, _ridge_config, seeded=False),
+    "dlinear": _peer("dlinear", "DLinear"),
+    "stid": _peer("stid", "STID"),
+    "stid-calendar": _peer("stid-calendar", "STID + calendar"),
+    "graph-wavenet": _peer("graph-wavenet", "Graph WaveNet", checks=4),
+    "staeformer": _peer("staeformer", "STAEformer", when="few-shot"),
+    "st-vlm-numeric": _ours("ST-VLM numeric", _numeric),
+    "st-vlm-pico": _ours("ST-VLM pico", _st_vlm("pico")),
+    "st-vlm-nano": _ours("ST-VLM nano", _st_vlm("nano"), when="named"),
+}
+"""By the name that `--models` takes, in the order of the table."""
+
+
+def chosen(names: tuple[str, ...] | None, *, few_shot: bool) -> dict[str, Model]:
+    """The models `names`, or all that such a comparison runs.
+
+    Raises:
+        UsageError: there is no such model.
+    """
+    if names is None:
+        return {
+            name: model
+            for name, model in MODELS.items()
+            if model.when == "always" or (few_shot and model.when == "few-shot")
+        }
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise UsageError(f"No model {unknown[0]!r} is compared.", f"Known: {', '.join(MODELS)}.")
+    return {name: model for name, model in MODELS.items() if name in names}
