@@ -117,13 +117,31 @@ class Sheet:
                 must not touch others.
         """
         below = self._header(legend, note)
-        self._layout.set(rect=(0.005, 0.005, 0.985, 0.995 - below / self.figure.bbox.height))
+        rect = (0.005, 0.005, 0.985, 0.995 - below / self.figure.bbox.height)
+        if self.figure.axes == [self.axes] and self.axes.get_aspect() == "auto":
+            self._fill(*rect)
+        else:
+            self._layout.set(rect=rect)
         if finish is not None:
             self.figure.draw_without_rendering()
             finish()
         self._canvas.draw()  # type: ignore[no-untyped-call]
         png = _png(np.asarray(self._canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
         return Picture(png=png, title=self.title, alt=("Synthetic data. " if self.synthetic else "") + alt)
+
+    def _fill(self, left: float, bottom: float, width: float, height: float) -> None:
+        """Give the only axes all the room that its labels leave; constrained layout measures them twice."""
+        self.figure.set_layout_engine("none")
+        self.axes.set_position((left + 0.06 * width, bottom + 0.12 * height, 0.93 * width, 0.8 * height))
+        renderer = self._canvas.get_renderer()  # type: ignore[no-untyped-call]
+        whole, inner = self.axes.get_tightbbox(renderer), self.axes.bbox
+        assert whole is not None
+        across, up = self.figure.bbox.width, self.figure.bbox.height
+        x0 = left + (inner.x0 - whole.x0 + _GAP_PX) / across
+        y0 = bottom + (inner.y0 - whole.y0 + _GAP_PX) / up
+        x1 = left + width - (whole.x1 - inner.x1 + _GAP_PX) / across
+        y1 = bottom + height - (whole.y1 - inner.y1 + _GAP_PX) / up
+        self.axes.set_position((x0, y0, x1 - x0, y1 - y0))
 
     def _header(self, legend: Legend, note: str) -> float:
         """Draw from the top down; the pixels that it takes."""
