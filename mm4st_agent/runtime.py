@@ -21,6 +21,7 @@ from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for, shipped_checkpoints
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
+from mm4st_agent.knowledge.windows import WindowIndex
 from mm4st_agent.settings import ChatModelName, Settings, load_settings
 from mm4st_agent.toolspec import ToolOut, ToolSpec
 from tools import ALL_TOOLS
@@ -62,6 +63,10 @@ class Runtime:
     def knowledge(self) -> KnowledgeIndex:
         return KnowledgeIndex(self.settings.ready_home() / "knowledge")
 
+    @cached_property
+    def windows(self) -> WindowIndex:
+        return WindowIndex(self.settings.ready_home() / "windows")
+
     @property
     def checkpoints(self) -> Path:
         """Where trained checkpoints go; one here wins over a shipped one of the same name."""
@@ -85,7 +90,7 @@ class Runtime:
         return {spec.name: spec for spec in ALL_TOOLS}
 
     def tool_context(self, as_of: str | None = None) -> ToolContext:
-        return ToolContext(self.registry, self.images, self.knowledge, self.forecaster, as_of)
+        return ToolContext(self.registry, self.images, self.knowledge, self.forecaster, as_of, self.windows)
 
     def tool(self, name: str, args: dict[str, Any], as_of: str | None = None) -> ToolOut:
         """Call one tool.

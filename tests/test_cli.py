@@ -8,7 +8,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -436,3 +436,70 @@ def test_an_unusable_home_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         "message": f"The folder {taken / 'home'} cannot be used: Not a directory.",
         "hint": "Set MM4ST_HOME to a folder of your own, on a disk with room.",
     }
+
+
+def test_the_choices_of_train_are_those_of_the_model() -> None:
+    from mm4st_agent.cli.forecasting import FUSIONS, LAYOUTS
+    from mm4st_agent.forecaster.stvlm.config import FusionName, Layout
+
+    assert get_args(FusionName) == FUSIONS
+    assert get_args(Layout) == LAYOUTS
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "names"),
+    [
+        (["--fusion", "magic"], "usage", ["'magic' is not one of", "cross-attention"]),
+        (["--layout", "spiral"], "usage", ["'spiral' is not one of", "dayfold"]),
+        (["--shots", "0"], "usage", ["0.0 is not in the range 0<x<=1"]),
+        (["--shots", "1.5"], "usage", ["1.5 is not in the range 0<x<=1"]),
+        (["--backbone", "mega"], "usage", ["There is no backbone 'mega'"]),
+        (["--backbone", "numeric", "--fusion", "gating"], "usage", ["'numeric' reads no text", "no fusion 'gating'"]),
+        (["--shots", "0.001"], "usage", ["of the training part of 'demo' are 12 time steps", "a window needs 24"]),
+        (["--channel", "noise"], "usage", ["no channel 'noise'"]),
+    ],
+)
+def test_train_says_what_is_wrong(options: list[str], kind: str, names: list[str]) -> None:
+    done = _run("train", "--dataset", "demo", *options, "--json")
+
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["kind"]) == (2, kind)
+    assert all(name in error["message"] for name in names), error
+
+
+def test_train_refuses_a_folder_that_is_no_checkpoint(tmp_path: Path) -> None:
+    done = _run("train", "--dataset", "demo", "--backbone", str(tmp_path), "--json")
+
+    error = json.loads(done.stdout)["error"]
+    assert (done.exit_code, error["kind"]) == (3, "data")
+    assert f"There are no weights in {tmp_path}" in error["message"]
+    assert "config.json" in error["hint"]
+
+
+def test_train_ask_and_backtest_with_st_vlm(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hours = np.arange(24 * 28)
+    rows = 20 + 5 * np.sin(hours[:, None] * 2 * np.pi / 24 + np.arange(3)) + rng.normal(size=(len(hours), 3))
+    stamps = np.datetime64("2026-02-02T00:00") + hours.astype("timedelta64[h]")
+    path = tmp_path / "heat.csv"
+    path.write_text(
+        "time,a,b,c\n" + "".join(f"{t},{','.join(f'{v:.2f}' for v in r)}\n" for t, r in zip(stamps, rows, strict=True))
+    )
+    _json("data", "import", str(path), "--name", "heat", "--unit", "°C", "--yes")
+    options = ["--max-epochs", "1", "--shots", "0.2", "--shots-from", "first", "--fusion", "gating"]
+
+    done = _run("train", "--dataset", "heat", *options, "--json")
+
+    assert done.exit_code == 0, done.output
+    card = json.loads(done.stdout)
+    assert card["model"] == "st-vlm"
+    assert card["config"]["network"]["backbone"] == "pico"
+    assert card["config"]["network"]["fusion"] == "gating"
+    assert (card["config"]["shots"], card["config"]["shots_from"]) == (0.2, "first")
+    assert card["parameters"] <= 3_000_000
+    assert "val MAE" in done.stderr
+    assert "°C" in done.stderr
+    answer = _json("ask", "How warm will it be at a in 2 hours?", "--dataset", "heat")
+    forecast = next(entry for entry in answer["evidence"] if entry["tool"] == "forecast")
+    assert forecast["values"]["node"]["value"] == "a"
+    assert not [c for c in answer["claims"] if c["status"] == "unsupported"]

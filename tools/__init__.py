@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from tools.backtest import BACKTEST
 from tools.compare_series import COMPARE_SERIES
 from tools.describe_dataset import DESCRIBE_DATASET
 from tools.detect_patterns import DETECT_PATTERNS
+from tools.explain_forecast import EXPLAIN_FORECAST
+from tools.find_analogs import FIND_ANALOGS
 from tools.find_places import FIND_PLACES
 from tools.forecast import FORECAST
 from tools.query_series import QUERY_SERIES
@@ -12,6 +15,7 @@ from tools.rank_places import RANK_PLACES
 from tools.render_map import RENDER_MAP
 from tools.render_series import RENDER_SERIES
 from tools.retrieve_context import RETRIEVE_CONTEXT
+from tools.what_if import WHAT_IF
 
 ALL_TOOLS = (
     DESCRIBE_DATASET,
@@ -24,6 +28,10 @@ ALL_TOOLS = (
     RENDER_MAP,
     RETRIEVE_CONTEXT,
     FORECAST,
+    FIND_ANALOGS,
+    WHAT_IF,
+    EXPLAIN_FORECAST,
+    BACKTEST,
 )
 
 __all__ = ["ALL_TOOLS"]

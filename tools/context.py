@@ -10,9 +10,10 @@ from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.errors import UsageError
-from mm4st_agent.forecaster.prediction import Forecaster
+from mm4st_agent.forecaster.prediction import Forecaster, TrainedForecaster
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
+from mm4st_agent.knowledge.windows import WindowIndex
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ToolContext:
     Attributes:
         as_of: The clock. Text without a zone is local time of the data; 'end' is the data's end, None the
             data's own `now`.
+        windows: Keeps embeddings of past windows; None makes them anew at each call.
     """
 
     registry: Registry
@@ -29,6 +31,7 @@ class ToolContext:
     knowledge: KnowledgeIndex
     forecaster_for: Callable[[Panel, Channel], Forecaster]
     as_of: str | None = None
+    windows: WindowIndex | None = None
 
     def panel(self, dataset: str) -> Panel:
         """The data set as it was known at `as_of`.
@@ -39,6 +42,21 @@ class ToolContext:
         """
         whole = self.registry.open(dataset)
         return whole.until(self.as_of or whole.now)
+
+    def trained_for(self, panel: Panel, channel: Channel) -> TrainedForecaster:
+        """The trained forecaster of a channel.
+
+        Raises:
+            UsageError: none was trained.
+            DataError: its checkpoint is broken.
+        """
+        found = self.forecaster_for(panel, channel)
+        if not isinstance(found, TrainedForecaster):
+            raise UsageError(
+                f"No model was trained for {channel.label} of {panel.name!r}, and a baseline has nothing to compare.",
+                f"Train one: mm4st train --dataset {panel.name} --channel {channel.name}. forecast works without.",
+            )
+        return found
 
 
 def cut_at(panel: Panel, until: datetime | None) -> Panel:

@@ -119,11 +119,9 @@ def _ours(title: str, network: Callable[[Task], dict[str, Any]], when: When = "a
         return fit_ours(task, training(task), seed, minutes)
 
     def config(task: Task) -> dict[str, Any]:
-        from eval.bench.ours import training_config
+        from eval.bench.ours import identity, training_config
 
-        return training_config(task, training(task), 0, None).model_dump(
-            mode="json", exclude={"seed", "max_minutes", "shares"}
-        )
+        return identity(training_config(task, training(task), 0, None))
 
     return Model(title, fit, config, ours=True, when=when)
 

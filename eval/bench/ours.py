@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from eval.bench.harness import SHARES, Fitted, Predict, Task
 from eval.peers.outcome import Stopped
 from mm4st_agent.forecaster.checkpoint import Checkpoint, load
+from mm4st_agent.forecaster.config import NumericConfig
 from mm4st_agent.forecaster.evaluation import Course
 from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
 
@@ -21,6 +22,14 @@ def training_config(task: Task, training: dict[str, Any], seed: int, minutes: fl
     """The config of a run: `training` over the defaults, and the parts of the task."""
     shots = {} if task.shots is None else {"shots": task.shots.share, "shots_from": task.shots.which}
     return TrainConfig.model_validate({**training, **shots, "shares": SHARES, "seed": seed, "max_minutes": minutes})
+
+
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """What tells trainings of one task apart, without seed and budget; the numeric branch alone has fewer options."""
+    left_out = {"seed", "max_minutes", "shares", "devices"}
+    if isinstance(config.network, NumericConfig):
+        left_out |= {"fusion_learning_rate", "warm_up_steps", "frozen_epochs"}
+    return config.model_dump(mode="json", exclude=left_out)
 
 
 def fit_ours(task: Task, training: dict[str, Any], seed: int, minutes: float | None) -> Fitted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -10,28 +11,89 @@ from click.core import ParameterSource
 from mm4st_agent.cli.common import dataset_option, json_option, open_runtime, print_json
 from mm4st_agent.errors import UsageError
 
+FUSIONS = (
+    "attention", "plain", "addition", "multiplication", "concatenation", "cross-attention", "gating", "graph",
+    "contrastive",
+)  # fmt: skip
+LAYOUTS = ("strip", "raster", "dayfold")
+
 
 @click.command()
 @dataset_option
 @click.option("--channel", help="The quantity to forecast; the data set's main one by default.")
-@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
+@click.option(
+    "--backbone",
+    metavar="numeric|pico|nano|PATH",
+    default="pico",
+    show_default=True,
+    help="What reads text, picture and series: a transformer from scratch, or the folder of a downloaded "
+    "vision-language model. 'numeric' is without: readings alone.",
+)
+@click.option(
+    "--shots",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of the training part that is seen.",
+)
+@click.option("--shots-from", type=click.Choice(["first", "last"]), default="last", show_default=True, help="Its end.")
+@click.option("--fusion", type=click.Choice(FUSIONS), help="How the modalities meet.  [default: attention]")
+@click.option("--layout", type=click.Choice(LAYOUTS), help="Of the picture.  [default: strip]")
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs, or processes.")
+@click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True)
 @click.option("--max-epochs", type=click.IntRange(min=1), default=60, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 @json_option
-def train(dataset: str, channel: str | None, max_minutes: float, max_epochs: int, seed: int, as_json: bool) -> None:
+def train(
+    dataset: str,
+    channel: str | None,
+    backbone: str,
+    fusion: str | None,
+    layout: str | None,
+    as_json: bool,
+    **training: Any,
+) -> None:
     """Train the forecaster of one channel. Stopped half-way, the same command goes on."""
-    from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
-
     runtime = open_runtime()
     panel = runtime.registry.open(dataset)
     name = panel.channel(channel).name
+    given = {"fusion": fusion, "layout": layout}
+    network = _network(backbone, {option: value for option, value in given.items() if value is not None})
+
+    from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
+
     out = runtime.checkpoints / f"{panel.name}-{name}"
-    config = TrainConfig(max_minutes=max_minutes, max_epochs=max_epochs, seed=seed)
+    config = TrainConfig.model_validate({"network": network, **training})
     card = train_checkpoint(panel, name, out=out, config=config)
     if as_json:
         print_json({"checkpoint": str(out), **card.model_dump(mode="json")})
     else:
         click.echo(f"Checkpoint: {out}")
+
+
+def _network(backbone: str, options: dict[str, str]) -> dict[str, Any]:
+    """The fields of the network's config that are not the default.
+
+    Raises:
+        UsageError: there is no such backbone, or it has no such option.
+    """
+    if backbone == "numeric":
+        if options:
+            name, value = next(iter(options.items()))
+            raise UsageError(
+                f"The backbone 'numeric' reads no text and no picture, so it has no {name} {value!r}.",
+                f"Leave --{name} out, or use --backbone pico.",
+            )
+        return {}
+    if backbone not in ("pico", "nano"):
+        folder = Path(backbone).expanduser().resolve()
+        if not folder.is_dir():
+            raise UsageError(
+                f"There is no backbone {backbone!r}: it is not a folder.",
+                "Use numeric, pico, nano, or the folder of a downloaded vision-language model.",
+            )
+        backbone = str(folder)
+    return {"backbone": backbone, **options}
 
 
 @click.command()
@@ -53,7 +115,7 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["forecast", "imaging"]))
+@click.argument("what", type=click.Choice(["forecast", "imaging", "explain", "what-if"]))
 @click.option("--dataset", help="Compare ST-VLM with the peers on this data set; for 'forecast'.")
 @click.option("--channel", help="The quantity; the data set's main one by default.")
 @click.option("--models", help="Names of the models, with commas between them; all by default.")
@@ -78,11 +140,11 @@ def bench(
     as_json: bool,
 ) -> None:
     """Measure WHAT against a peer in the same run; a ratio above 1 means that we are ahead."""
-    from eval.bench import bench_forecast, bench_imaging, print_rows
-
     if dataset is None:
         _refuse_without_dataset()
-        report = bench_forecast(open_runtime()) if what == "forecast" else bench_imaging()
+        from eval.bench import print_rows
+
+        report = _measured(what)
         if as_json:
             print_json(report)
         else:
@@ -116,6 +178,23 @@ def bench(
         print_json(table)
     else:
         print_side_by_side(table, panel.step_s)
+
+
+def _measured(what: str) -> dict[str, Any]:
+    """The report of a benchmark that needs no data set."""
+    from eval.bench import bench_forecast, bench_imaging
+    from eval.bench.explanations import bench_explanations
+    from eval.bench.what_if import bench_what_if
+
+    match what:
+        case "forecast":
+            return bench_forecast(open_runtime())
+        case "explain":
+            return bench_explanations(open_runtime())
+        case "what-if":
+            return bench_what_if(open_runtime())
+        case _:
+            return bench_imaging()
 
 
 def _refuse_without_dataset() -> None:

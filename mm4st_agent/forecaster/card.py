@@ -114,6 +114,32 @@ class TestErrors(_Record):
         return min(models, key=rank)
 
 
+class Adapters(_Record):
+    """What was added to a pretrained language model.
+
+    Attributes:
+        ranks: Of each slot; those of AdaLoRA are found while it trains, and are not told here.
+        adalora: Parameters and steps of AdaLoRA, see `adaptive.AdaLora`; None where the ranks are given.
+    """
+
+    ranks: dict[str, int] = {}
+    adalora: tuple[int, int] | None = None
+
+
+class PretrainedBase(_Record):
+    """The pretrained weights that a checkpoint rests on and does not hold.
+
+    Attributes:
+        path: Folder where they were.
+        sha256: See `hub_layouts.weights_sha256`.
+        adapters: None is without.
+    """
+
+    path: str
+    sha256: str
+    adapters: Adapters | None
+
+
 class CheckpointCard(_Record):
     """What a checkpoint is.
 
@@ -121,6 +147,7 @@ class CheckpointCard(_Record):
         commit: Of the source tree that trained it; None outside a git checkout.
         best_validation_mae: In the channel's unit, of the epoch whose weights these are.
         versions: Of the libraries that made it.
+        pretrained: None where every weight is in the checkpoint.
     """
 
     format: Literal[1] = 1
@@ -146,6 +173,7 @@ class CheckpointCard(_Record):
     created: datetime
     commit: str | None
     versions: dict[str, str]
+    pretrained: PretrainedBase | None = None
 
     @property
     def network(self) -> NumericConfig | StVlmConfig:

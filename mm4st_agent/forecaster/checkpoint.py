@@ -18,7 +18,7 @@ from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.calibration import Residuals
-from mm4st_agent.forecaster.card import FORMAT, CheckpointCard
+from mm4st_agent.forecaster.card import FORMAT, CheckpointCard, PretrainedBase
 from mm4st_agent.forecaster.slots import Slots
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def load(folder: Path) -> Checkpoint:
     """Read a checkpoint; every tensor must be there, of the right shape, and none more.
 
     Raises:
-        DataError: a file is missing or broken, a tensor is missing, unknown or of another shape,
-            or the format is newer than this version.
+        DataError: a file is missing or broken, a tensor is missing, unknown or of another shape, the format is
+            newer than this version, or the pretrained weights beneath are missing or not those of the training.
     """
     import torch
     from safetensors import SafetensorError
@@ -114,6 +114,9 @@ def load(folder: Path) -> Checkpoint:
     from mm4st_agent.forecaster.networks import build, prepared
 
     card = read_card(folder)
+    base = card.pretrained
+    if base is not None:
+        _check_base(folder, card, base)
     path = folder / WEIGHTS_FILE
     try:
         tensors = load_file(path)
@@ -124,7 +127,9 @@ def load(folder: Path) -> Checkpoint:
     _check_shapes(path, kept, _arrays_of(card), card)
     arrays = {k: v.numpy() for k, v in kept.items()}
     with torch.random.fork_rng():
-        network = build(card.network, prepared(card.network, arrays, len(card.node_ids)))
+        network = build(
+            card.network, prepared(card.network, arrays, len(card.node_ids)), None if base is None else base.adapters
+        )
     _check_shapes(path, weights, {_NETWORK + k: tuple(v.shape) for k, v in network.state_dict().items()}, card)
     network.load_state_dict({k.removeprefix(_NETWORK): v for k, v in weights.items()})
     network.eval()
@@ -135,6 +140,27 @@ def load(folder: Path) -> Checkpoint:
     return Checkpoint(card, network, preparation, residuals)
 
 
+def _check_base(folder: Path, card: CheckpointCard, base: PretrainedBase) -> None:
+    """Refuse pretrained weights other than those that the checkpoint was trained on."""
+    from mm4st_agent.forecaster.networks import base_sha256
+
+    try:
+        found = base_sha256(card.network)
+    except DataError as err:
+        raise DataError(
+            f"The checkpoint {folder.name!r} rests on the pretrained weights in {base.path}, and they cannot be read: "
+            f"{err.message}",
+            f"Put them back, or train it again: mm4st train --dataset {card.dataset} --channel {card.channel}.",
+        ) from err
+    if found != base.sha256:
+        raise DataError(
+            f"The checkpoint {folder.name!r} rests on pretrained weights with the SHA-256 {base.sha256[:12]}..., and "
+            f"those in {base.path} have {str(found)[:12]}....",
+            f"Put the first ones back, or train it again: mm4st train --dataset {card.dataset} "
+            f"--channel {card.channel} --backbone {base.path}.",
+        )
+
+
 def _tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
     import torch
 
@@ -143,7 +169,9 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
         arrays[f"residuals.{name}.steps"] = residuals.steps
         arrays[f"residuals.{name}.totals"] = residuals.totals
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    return {**tensors, **{_NETWORK + k: v.contiguous() for k, v in checkpoint.network.state_dict().items()}}
+    state = checkpoint.network.state_dict()
+    # Copies, because a buffer may lie in the array that it was made from, and no file holds the same memory twice.
+    return {**tensors, **{_NETWORK + k: v.clone(memory_format=torch.contiguous_format) for k, v in state.items()}}
 
 
 def _arrays_of(card: CheckpointCard) -> dict[str, tuple[int | None, ...]]:

@@ -20,6 +20,8 @@ from mm4st_agent.forecaster.stvlm import config as stvlm_config
 from mm4st_agent.forecaster.stvlm.config import StVlmConfig
 
 if TYPE_CHECKING:
+    from mm4st_agent.forecaster.card import Adapters
+    from mm4st_agent.forecaster.stvlm.hub import HubBackbone
     from mm4st_agent.forecaster.stvlm.model import StVlm
     from mm4st_agent.forecaster.stvlm.preparation import StInputs, StPreparation
 
@@ -74,8 +76,13 @@ def prepared(shape: Shape, arrays: Mapping[str, NDArray[Any]], nodes: int, netwo
     return StPreparation.from_arrays(arrays, numeric, shape)
 
 
-def build(shape: Shape, prepared: Prepared) -> Network:
-    """A network with fresh weights, drawn from torch's generator."""
+def build(shape: Shape, prepared: Prepared, adapters: Adapters | None = None) -> Network:
+    """A network with fresh weights, drawn from torch's generator; what is pretrained comes from its folder.
+
+    Raises:
+        DataError: the pretrained checkpoint is missing or broken, or of an unknown kind.
+        UsageError: the adapters do not fit it, or the layout needs coordinates that the data lack.
+    """
     eigenvectors = torch.from_numpy(prepared.eigenvectors)
     if isinstance(shape, NumericConfig):
         return NumericBranch(shape, eigenvectors)
@@ -84,7 +91,40 @@ def build(shape: Shape, prepared: Prepared) -> Network:
     from mm4st_agent.imaging.tensors.raster import grid_of
 
     grid = grid_of(prepared.places) if shape.layout == "raster" else None
-    return StVlm(shape, prepared.regions, eigenvectors, torch.from_numpy(prepared.node_words), grid)
+    words = torch.from_numpy(prepared.node_words)
+    if shape.shape is not None:
+        return StVlm(shape, prepared.regions, eigenvectors, words, grid)
+    from mm4st_agent.forecaster.stvlm.hub import HubBackbone
+    from mm4st_agent.forecaster.stvlm.hub_layouts import language_of, load_vlm
+    from mm4st_agent.forecaster.stvlm.hub_vision import TowerVision
+
+    vlm = load_vlm(shape.backbone)
+    affinity = torch.from_numpy(prepared.regions.affinity)
+    backbone = HubBackbone(language_of(vlm, shape.layers), shape.fusion, affinity)
+    if adapters is not None:
+        adapt(backbone, adapters)
+    tower = TowerVision(vlm, prepared.regions, backbone.width, shape.layout) if shape.vision == "tower" else None
+    return StVlm(shape, prepared.regions, eigenvectors, words, grid, backbone, tower)
+
+
+def adapt(backbone: HubBackbone, adapters: Adapters) -> None:
+    """Add the adapters, with fresh weights."""
+    from mm4st_agent.forecaster.stvlm.adaptive import AdaLora
+
+    backbone.adapt(adapters.ranks if adapters.adalora is None else AdaLora(*adapters.adalora))
+
+
+def base_sha256(shape: Shape) -> str | None:
+    """Hash of the pretrained weights; None where every weight is from scratch.
+
+    Raises:
+        DataError: they are missing.
+    """
+    if isinstance(shape, NumericConfig) or shape.shape is not None:
+        return None
+    from mm4st_agent.forecaster.stvlm.hub_layouts import weights_sha256
+
+    return weights_sha256(shape.backbone)
 
 
 def inputs_of(
@@ -112,25 +152,34 @@ def inputs_of(
         return prepared.inputs(observed, slots, profile=profile)
     assert isinstance(shape, StVlmConfig)
     from mm4st_agent.forecaster.stvlm.facts import Facts
+    from mm4st_agent.forecaster.stvlm.hub_layouts import load_tokenizer
     from mm4st_agent.forecaster.stvlm.preparation import StInputs
     from mm4st_agent.forecaster.stvlm.tokenizer import HashedTokenizer
 
+    tokenizer = HashedTokenizer() if shape.shape is not None else load_tokenizer(shape.backbone)
     facts = Facts.of(
         panel, channel, prepared.numeric, prepared.regions, prepared.statistics, observed, slots,
         history=shape.history, horizon=shape.horizon, profile=profile,
     )  # fmt: skip
     numeric = prepared.numeric.inputs(observed, slots, profile=profile)
-    return StInputs(numeric, facts, HashedTokenizer(), shape, slots.per_day)
+    return StInputs(numeric, facts, tokenizer, shape, slots.per_day)
 
 
 def quantiles_at(
     network: Network, prepared: Prepared, inputs: AnyInputs, origins: NDArray[np.integer]
 ) -> NDArray[np.float32]:
     """Uncalibrated quantiles `(W, H, N, 5)` in the channel's unit for windows that start at `origins` `(W,)`."""
-    shape = network.config
+    shape, device = network.config, next(network.parameters()).device
+    parts = []
     with torch.inference_mode():
-        parts = [
-            network(inputs.windows(torch.from_numpy(chunk.astype(np.int64)), shape.history, shape.horizon)).numpy()
-            for chunk in np.array_split(origins, max(1, len(origins) // _PREDICTED_WINDOWS))
-        ]
+        for chunk in np.array_split(origins, max(1, len(origins) // _PREDICTED_WINDOWS)):
+            batch = inputs.windows(torch.from_numpy(chunk.astype(np.int64)), shape.history, shape.horizon)
+            parts.append(network(moved(batch, device)).cpu().numpy())
     return prepared.scaler.inverse(np.concatenate(parts))
+
+
+def moved(batch: Any, device: torch.device) -> Any:
+    """The same on another device: a tensor, None, or a named tuple of such."""
+    if isinstance(batch, tuple):
+        return type(batch)(*(moved(part, device) for part in batch))
+    return None if batch is None else batch.to(device)

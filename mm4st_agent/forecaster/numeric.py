@@ -50,8 +50,8 @@ class NumericBranch(nn.Module):
         """Scaled quantiles `(B, horizon, N, 5)`, increasing along the last axis."""
         return self.fan(batch, self.steps(self.states(batch)))
 
-    def loss(self, batch: Batch, truth: torch.Tensor, *, alone: bool = False) -> torch.Tensor:
-        """See `masked_loss`; `alone` makes no difference here."""
+    def loss(self, batch: Batch, truth: torch.Tensor) -> torch.Tensor:
+        """See `masked_loss`."""
         return masked_loss(self(batch), truth)
 
     def states(self, batch: Batch) -> torch.Tensor:
@@ -85,7 +85,7 @@ class NumericBranch(nn.Module):
 
     def _base(self, batch: Batch) -> torch.Tensor:
         measured, deviation = batch.history[..., 1], batch.history[..., 2]
-        age = torch.arange(self.config.history - 1, -1, -1)
+        age = torch.arange(self.config.history - 1, -1, -1, device=measured.device)
         weight = measured * 0.5 ** age[:, None]
         recent = (deviation * weight).sum(1) / weight.sum(1).clamp(min=1e-6)
         return batch.profile + torch.sigmoid(self.share)[:, None] * recent[:, None]
@@ -100,6 +100,6 @@ def masked_loss(quantiles: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """
     seen = torch.isfinite(truth)
     error = truth[seen][:, None] - quantiles[seen]
-    tau = torch.tensor(QUANTILES)
+    tau = torch.tensor(QUANTILES, device=error.device)
     pinball = torch.maximum(tau * error, (tau - 1) * error).sum(-1)
     return (error[:, MEDIAN].abs() + pinball).sum() / seen.sum().clamp(min=1)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import lightning
 import numpy as np
@@ -31,18 +31,29 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to disk, then renames, so that no half file is ever seen."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with _whole(Path(path)) as file:
+            torch.save(checkpoint, file)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    with _whole(target) as file:
+        file.write(content)
+
+
+@contextmanager
+def _whole(target: Path) -> Iterator[IO[bytes]]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 class Workspace:
@@ -55,15 +66,13 @@ class Workspace:
         self.folder = out.with_name(f".{out.name}.training")
         self._arguments = json.dumps(arguments, sort_keys=True, allow_nan=False)
 
-    def open(self) -> Path | None:
-        """Make the folder ready; the state to go on from, or None at the start."""
+    def open(self) -> None:
+        """Make the folder ready; it is empty unless the same training was interrupted."""
         record = self.folder / _ARGUMENTS
         if not record.is_file() or record.read_text(encoding="utf-8") != self._arguments:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
             record.write_text(self._arguments, encoding="utf-8")
-        last = self.folder / LAST
-        return last if last.is_file() else None
 
     def close(self) -> None:
         """Forget it; the checkpoint is written."""

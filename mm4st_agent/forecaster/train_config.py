@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,6 +25,10 @@ class TrainConfig(BaseModel):
     batch_windows: int = Field(32, ge=1)
     """Windows a step, each with all nodes."""
     learning_rate: float = Field(1e-3, gt=0)
+    fusion_learning_rate: float = Field(5e-4, gt=0)
+    """Of all of ST-VLM but its numeric branch."""
+    warm_up_steps: int = Field(200, ge=0)
+    """Over so many steps, or two epochs if those are fewer, `fusion_learning_rate` grows from 0."""
     weight_decay: float = Field(1e-4, ge=0)
     averaging: float = Field(0.995, ge=0, lt=1)
     """Decay of the exponential moving average of the weights, a step; the average is what is kept."""
@@ -33,6 +37,10 @@ class TrainConfig(BaseModel):
     max_epochs: int = Field(60, ge=1)
     base_epochs: int = Field(0, ge=0)
     """Of ST-VLM: in so many epochs the numeric branch learns alone, which is many times faster."""
+    frozen_epochs: int = Field(2, ge=1)
+    """Of a pretrained backbone: for so many epochs after those, the new modules learn before there are adapters."""
     max_minutes: float | None = Field(None, gt=0)
     """No epoch starts after this much training time, interruptions not counted; None: no limit."""
+    devices: Annotated[int, Field(ge=1)] | Literal["auto"] = 1
+    """GPUs where there are any, otherwise processes; the windows of a step are divided among them. 'auto': all GPUs."""
     seed: int = 0

@@ -62,15 +62,27 @@ def open_collection(path: Path) -> chromadb.Collection:
         UsageError: the folder cannot be made or written.
         DataError: what it holds is not a Chroma database.
     """
+    return _opened(path, COLLECTION, MiniLMEmbedding())
+
+
+def open_vectors(path: Path, name: str) -> chromadb.Collection:
+    """Open a collection of vectors that come with what is stored; see `open_collection`.
+
+    Its space is Euclidean: for the cosine, Chroma would keep vectors of length 1 and give them back rounded.
+    """
+    return _opened(path, name, None)
+
+
+def _opened(path: Path, name: str, embedding: MiniLMEmbedding | None) -> chromadb.Collection:
     path = path.expanduser().resolve()
     with _OPENING, readable_errors(path):
         path.mkdir(parents=True, exist_ok=True)
         if path not in _CLIENTS:
             _CLIENTS[path] = chromadb.PersistentClient(path, settings=Settings(anonymized_telemetry=False))
         return _CLIENTS[path].get_or_create_collection(
-            COLLECTION,
-            embedding_function=cast("EmbeddingFunction[Any]", MiniLMEmbedding()),
-            configuration={"hnsw": {"space": "cosine"}},
+            name,
+            embedding_function=cast("EmbeddingFunction[Any] | None", embedding),
+            configuration={"hnsw": {"space": "l2" if embedding is None else "cosine"}},
         )
 
 
@@ -90,6 +102,6 @@ def readable_errors(path: Path) -> Iterator[None]:
         if not os.access(path, os.W_OK):
             raise unusable(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES))) from err
         raise DataError(
-            f"The text index at {path} cannot be used: {str(err).rstrip('.')}.",
-            "Delete that folder; it is rebuilt from its sources at the next search.",
+            f"The index at {path} cannot be used: {str(err).rstrip('.')}.",
+            "Delete that folder; it is rebuilt from its sources when it is next needed.",
         ) from err

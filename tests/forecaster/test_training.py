@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -17,12 +19,15 @@ from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.store import save_panel
 from mm4st_agent.errors import DataError, UsageError
 from mm4st_agent.forecaster import numeric, training
+from mm4st_agent.forecaster.averaging import Averaging
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.checkpoint import CARD_FILE, WEIGHTS_FILE, load, read_card
-from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME
-from mm4st_agent.forecaster.networks import quantiles_at
+from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, NumericConfig
+from mm4st_agent.forecaster.learning import MONITOR, Bar, Material, Training, Windows, devices
+from mm4st_agent.forecaster.networks import build, prepare, quantiles_at
 from mm4st_agent.forecaster.recovery import only_training
 from mm4st_agent.forecaster.slots import slots_of
+from mm4st_agent.forecaster.stvlm.config import StVlmConfig
 from mm4st_agent.forecaster.train_config import TrainConfig
 from mm4st_agent.forecaster.training import train_checkpoint
 
@@ -205,3 +210,148 @@ def test_data_that_cannot_be_learned_from(panel_of: Callable[..., Panel], config
     with pytest.raises(UsageError, match="no channel 'speed'"):
         train_checkpoint(panel, "speed", out=tmp_path / "x", config=config, progress=False)
     assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")] == []
+
+
+def material_of(windows: int) -> Material:
+    class Origins:
+        """In place of the inputs of a series: each window is its own origin."""
+
+        def windows(self, origins: torch.Tensor, history: int, horizon: int) -> torch.Tensor:
+            return origins
+
+    origins, truth = np.arange(windows), torch.zeros(windows + 12, 1)
+    return Material(Origins(), Origins(), truth, origins, origins, 1.0, "km/h")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("learning", [True, False])
+@pytest.mark.parametrize("windows", [1, 63, 65, 96])
+def test_devices_divide_the_windows_of_each_batch(windows: int, learning: bool, config: TrainConfig) -> None:
+    def batches(rank: int, world: int) -> list[set[int]]:
+        trainer = SimpleNamespace(current_epoch=3, global_rank=rank, world_size=world)
+        loader = Windows(material_of(windows), config, trainer, learning=learning, first=0)  # type: ignore[arg-type]
+        found = [set(batch.tolist()) for batch, _ in loader]
+        assert len(found) == len(loader)
+        return found
+
+    alone = batches(0, 1)
+    apart = [batches(rank, 3) for rank in range(3)]
+
+    assert sorted(origin for batch in alone for origin in batch) == list(range(windows))
+    for whole, *parts in zip(alone, *apart, strict=True):
+        assert set.union(*parts) == whole
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert sum(map(len, parts)) - len(whole) < 3  # filled up, so that all devices have as many
+
+
+def test_two_processes_train_one_network(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
+    assert isinstance(config.network, NumericConfig)
+    still = config.network.model_copy(update={"dropout": 0.0})
+    config = config.model_copy(update={"network": still, "max_epochs": 2, "shots": 0.5})
+
+    train_checkpoint(panel, "flow", out=tmp_path / "one", config=config, progress=False)
+    two = config.model_copy(update={"devices": 2})
+    card = train_checkpoint(panel, "flow", out=tmp_path / "two", config=two, progress=False)
+
+    assert card.epochs == 2
+    assert card.best_validation_mae == pytest.approx(read_card(tmp_path / "one").best_validation_mae, rel=0.01)
+    one, other = load_file(tmp_path / "one" / WEIGHTS_FILE), load_file(tmp_path / "two" / WEIGHTS_FILE)
+    fresh = fresh_weights(config, panel)
+    for name in ("mix.weight", "series.weight", "head.weight"):
+        moved = one[f"network.{name}"] - fresh[name]
+        apart = one[f"network.{name}"] - other[f"network.{name}"]
+        # A mean of two means is not the mean where readings are missing, so the steps differ a little.
+        assert apart.norm() < 0.2 * moved.norm(), name
+
+
+def fresh_weights(config: TrainConfig, panel: Panel) -> dict[str, torch.Tensor]:
+    train = slice(0, 588)
+    slots = slots_of(panel.times, panel.step_s, "US")
+    torch.manual_seed(config.seed)
+    return build(config.network, prepare(panel, panel.observed(), slots, train, config.network)).state_dict()
+
+
+def test_more_gpus_than_there_are(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    with pytest.raises(UsageError, match=r"4 devices are asked for, and there are 2 GPUs.*--devices 2"):
+        devices(config.model_copy(update={"devices": 4}))
+    assert devices(config.model_copy(update={"devices": "auto"}))["devices"] == 2
+    one = devices(config)
+    assert (one["accelerator"], one["devices"], one["strategy"], one["precision"]) == ("gpu", 1, "auto", "32-true")
+    fused = config.model_copy(update={"network": StVlmConfig()})
+    assert devices(fused)["precision"] == "bf16-mixed"
+    monkeypatch.undo()
+    if not torch.cuda.is_available():
+        assert devices(fused)["precision"] == "32-true"
+        assert devices(fused)["accelerator"] == "cpu"
+
+
+def test_shots_without_a_window(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
+    few = config.model_copy(update={"shots": 0.015})
+
+    with pytest.raises(
+        UsageError, match=r"0.015 of the training part of 'tiny' are 18 time steps.* needs 24"
+    ) as caught:
+        train_checkpoint(panel, out=tmp_path / "x", config=few, progress=False)
+    assert "0.02 at least" in caught.value.hint
+
+
+def test_the_bar_shows_the_error_in_the_unit_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = SimpleNamespace(progress_bar_metrics={MONITOR: 20.123, "loss": 1.0}, loggers=[])
+
+    shown = Bar("vehicles/5 min").get_metrics(trainer, None)  # type: ignore[arg-type]
+
+    assert shown == {"loss": 1.0, "val MAE": "20.1 vehicles/5 min"}
+
+
+def test_the_fused_part_warms_up_when_it_begins_to_learn(config: TrainConfig) -> None:
+    network = SimpleNamespace(numeric=torch.nn.Linear(2, 2))
+    fused = torch.nn.Linear(3, 3)
+    fused.bias.requires_grad_(False)
+    network.parameters = lambda: [*network.numeric.parameters(), *fused.parameters()]
+    recipe = config.model_copy(update={"base_epochs": 1, "warm_up_steps": 4, "fusion_learning_rate": 1e-3})
+    module = Training(recipe, torch.nn.Identity(), 1.0, batches=10)  # type: ignore[arg-type]
+    module.__dict__["network"] = network
+    module._modules.clear()
+
+    found = module.configure_optimizers()
+    optimizer, scheduler = found["optimizer"], found["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(20):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        scheduler.step()
+
+    numeric, late = zip(*rates, strict=True)
+    assert set(numeric) == {recipe.learning_rate}
+    assert late[:11] == (late[0],) * 11  # nothing of it learns in the first epoch
+    assert late[10:16] == pytest.approx([2e-4, 4e-4, 6e-4, 8e-4, 1e-3, 1e-3])
+    assert [len(group["params"]) for group in optimizer.param_groups] == [2, 1]
+
+
+class Weights(lightning.LightningModule):
+    """One weight that learns, one that is frozen, and positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learned = torch.nn.Parameter(torch.zeros(3))
+        self.frozen = torch.nn.Parameter(torch.rand(1000), requires_grad=False)
+        self.register_buffer("positions", torch.arange(4096))
+
+
+def test_only_what_learns_is_averaged() -> None:
+    module, averaging = Weights(), Averaging(0.9, use_buffers=False)
+    frozen, expected = module.frozen.detach().clone(), torch.ones(3)
+    averaging.setup(None, module, "fit")  # type: ignore[arg-type]
+    averaging.on_fit_start(None, module)  # type: ignore[arg-type]
+
+    for step in range(1, 51):
+        module.learned.data += 1
+        averaging.on_train_batch_end(SimpleNamespace(global_step=step), module, None, None, step)  # type: ignore[arg-type]
+        expected = 0.9 * expected + 0.1 * step if step > 1 else expected
+    averaging.on_train_end(None, module)  # type: ignore[arg-type]
+
+    torch.testing.assert_close(module.learned.data, expected)
+    assert torch.equal(module.frozen, frozen)
+    assert torch.equal(module.positions, torch.arange(4096))  # type: ignore[arg-type]

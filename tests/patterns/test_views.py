@@ -33,12 +33,38 @@ def test_a_reason_is_one_sentence_with_the_measured_number() -> None:
     t = np.arange(1000)
     views = suggest_views(np.sin(2 * np.pi * t / 40) + 0.1 * np.random.default_rng(0).normal(size=t.size), STEP_S)
     folded = next(view for view in views if view.method == "uvh")
-    assert "40 steps" in folded.reason
+    assert "a cycle of 3.33 hours" in folded.reason
     assert "98%" in folded.reason
     for view in views:
         assert view.reason.endswith(".")
         assert any(character.isdigit() for character in view.reason)
         assert 0 <= view.score <= 1
+
+
+@pytest.mark.parametrize(
+    ("steps", "step_s", "said"),
+    [
+        (40, 1, "40 seconds"),
+        (40, 60, "40 minutes"),
+        (24, 3600, "24 hours"),
+        (40, 3600, "40 hours"),
+        (7, 86400, "7 days"),
+    ],
+)
+def test_a_cycle_is_a_length_of_time(steps: int, step_s: float, said: str) -> None:
+    t = np.arange(25 * steps)
+    noise = 0.1 * np.random.default_rng(0).normal(size=t.size)
+    views = suggest_views(np.sin(2 * np.pi * t / steps) + noise, step_s)
+
+    assert f"a cycle of {said} explains" in views[0].reason
+
+
+def test_one_anomaly_is_one() -> None:
+    values = np.random.default_rng(0).normal(size=1000)
+    values[500] += 40
+    (line,) = [view for view in suggest_views(values, STEP_S) if view.method == "line"]
+
+    assert line.reason == "A line shows 1 anomaly where it is."
 
 
 @pytest.mark.parametrize("values", [[1.0], [np.nan] * 30, np.full(50, 3.0)])

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 
 Intent = Literal["forecast", "status", "rank", "events", "places", "dataset", "concept", "chat", "off_topic"]
 
+Inquiry = Literal["explanation", "analogs", "backtest"]
+
+SURE_SIMILARITY = 0.6
+"""From this cosine on, a question is taken as one about the forecaster itself."""
 LEAST_SIMILARITY = 0.25
 """Below this cosine no example is meant: the question is off topic."""
 
@@ -122,6 +126,39 @@ EXAMPLES: dict[Intent, tuple[str, ...]] = {
         "how do I fix my computer?",
     ),
 }
+INQUIRIES: dict[Inquiry, tuple[str, ...]] = {
+    "explanation": (
+        "what drives the forecast for the station?",
+        "which inputs matter most for the forecast?",
+        "is the forecast driven by the neighbouring stations?",
+        "how does the model come to its prediction?",
+    ),
+    "analogs": (
+        "when was it like this before?",
+        "which past days are most similar to now at the station?",
+        "has a situation like the present one occurred before, and what followed?",
+        "which historical hours resemble the present at the station?",
+    ),
+    "backtest": (
+        "how good were your forecasts last week?",
+        "how accurate is the model at the station?",
+        "did the forecasts beat the baselines?",
+        "how often do you get the station right?",
+        "evaluate the forecasts of the last days",
+    ),
+}
+"""Of questions about the forecaster itself; what they have in common with others is much, so they must be near."""
+FORECASTS = (
+    "forecast the station",
+    "forecast the station and the station for tomorrow",
+    "draw the forecast for the station",
+    "what does the model predict for the station?",
+    "compare the station today with last week",
+    "how was the station last week?",
+    "show the past of the station",
+    "which quantity do you forecast?",
+)
+"""Examples that are no such questions, though they use the same words."""
 
 
 class IntentMatcher:
@@ -135,7 +172,9 @@ class IntentMatcher:
         self._encode = encode
         self._labels = [intent for intent in get_args(Intent) for _ in EXAMPLES[intent]]
         self._examples: NDArray[np.float32] | None = None
+        self._inquiries: NDArray[np.float32] | None = None
         self._matched: dict[str, Intent] = {}
+        self._inquired: dict[str, Inquiry | None] = {}
 
     def match(self, question: str) -> Intent:
         """The intent of the nearest example; 'off_topic' when none is near."""
@@ -149,3 +188,18 @@ class IntentMatcher:
         similarity = self._examples @ self._encode([question])[0]
         best = int(np.argmax(similarity))
         return self._labels[best] if similarity[best] >= LEAST_SIMILARITY else "off_topic"
+
+    def inquiry(self, question: str) -> Inquiry | None:
+        """What is asked of the forecaster itself, where the nearest example of all is one of these, and near."""
+        if question not in self._inquired:
+            self._inquired[question] = self._nearest_inquiry(question)
+        return self._inquired[question]
+
+    def _nearest_inquiry(self, question: str) -> Inquiry | None:
+        labels = [kind for kind in get_args(Inquiry) for _ in INQUIRIES[kind]]
+        if self._inquiries is None:
+            texts = [text for kind in get_args(Inquiry) for text in INQUIRIES[kind]]
+            self._inquiries = self._encode([*texts, *FORECASTS, *(t for known in EXAMPLES.values() for t in known)])
+        similarity = self._inquiries @ self._encode([question])[0]
+        best = int(np.argmax(similarity))
+        return labels[best] if best < len(labels) and similarity[best] >= SURE_SIMILARITY else None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import prompts
 from mm4st_agent.agent.backends import channels
+from mm4st_agent.agent.backends.forecaster_plans import analogs, backtest, explanation, what_if
 from mm4st_agent.agent.backends.picture_plans import comparison, map_of, patterns, picture
 from mm4st_agent.agent.backends.placing import (
     Place,
@@ -18,13 +19,12 @@ from mm4st_agent.agent.backends.placing import (
     say,
     wanted,
 )
-from mm4st_agent.agent.backends.request import Request, clock_of
+from mm4st_agent.agent.backends.request import Request
 from mm4st_agent.agent.backends.tasks import Task
 from mm4st_agent.agent.backends.turns import Turn
-from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, MOST_RANKED_HOURS
+from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, MOST_RANKED_HOURS, ahead, too_far
 from mm4st_agent.agent.backends.windows import window as window_of
 
-MOST_MINUTES = 100_000
 AS_USUAL = 15
 """A level within so many % of the usual one is called usual."""
 
@@ -82,19 +82,14 @@ def _write(template: str, turn: Turn, place: Place, request: Request, **more: An
 
 
 def _forecast(turn: Turn, request: Request) -> list[Step] | str:
-    span, clock = request.span, clock_of(turn.session)
-    dataset = turn.session.dataset
-    start, end = span.ahead(clock) if span.side(clock) == "future" else (0, max(60, turn.session.step_s // 60))
-    if end > MOST_MINUTES:
+    dataset, span = turn.session.dataset, ahead(turn, request)
+    if too_far(span):
         return say("time", turn, problem="far", words=_quotable(turn, request))
-    if span.is_moment:
-        start = 0
-    ahead = {"minutes": max(1, end - start), **({"start_in_minutes": start} if start else {})}
 
     def steps(place: Place) -> list[Step]:
         node, channel = place["id"], channel_at(turn, request, place)
         about = {"dataset": dataset, "node": node}
-        calls: list[Step] = [("forecast", {**about, "channel": channel, **ahead})]
+        calls: list[Step] = [("forecast", {**about, "channel": channel, **span})]
         if len(wanted(turn, request)) == 1:
             query = {"query": request.question, "kind": "event", "hours": 24, "limit": 3}
             calls.append(("query_series", {**about, "channel": channel, "hours": 24}))
@@ -102,6 +97,8 @@ def _forecast(turn: Turn, request: Request) -> list[Step] | str:
             note = _note_query(turn, node)
             if note is not None:
                 calls.append(("retrieve_context", {"dataset": dataset, "query": note, "kind": "note", "limit": 1}))
+            if request.why and _was_trained(turn, node):
+                calls.append(("explain_forecast", {**about, "channel": channel, **span}))
         return calls
 
     def write(place: Place, template: str = "forecast") -> str:
@@ -114,12 +111,19 @@ def _forecast(turn: Turn, request: Request) -> list[Step] | str:
             place,
             request,
             forecast=forecast,
-            asked_step=forecast.reply["steps"][-1] if span.is_moment else None,
+            asked_step=forecast.reply["steps"][-1] if request.span.is_moment else None,
             driver=_driver(turn, place["id"]),
             notes=turn.result("retrieve_context", kind="note"),
+            explained=turn.result("explain_forecast", node=place["id"]),
         )
 
     return at_places(turn, request, steps, write, lambda place: write(place, "forecast_short"))
+
+
+def _was_trained(turn: Turn, node: str) -> bool:
+    """Whether the forecast that was made is a trained model's."""
+    made = turn.result("forecast", node=node)
+    return made is not None and made.error is None and not made.reply["baseline_leads"]
 
 
 def _note_query(turn: Turn, node: str) -> str | None:
@@ -267,6 +271,10 @@ _PLANS: dict[Task, Plan] = {
     "map": map_of,
     "patterns": patterns,
     "picture": picture,
+    "explanation": explanation,
+    "what_if": what_if,
+    "analogs": analogs,
+    "backtest": backtest,
 }
 _SIMPLE: dict[Task, Plan] = {
     "places": _places,

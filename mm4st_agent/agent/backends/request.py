@@ -13,8 +13,10 @@ from mm4st_agent.agent.backends import channels, slots
 from mm4st_agent.agent.backends.contrasts import Contrast, contrast, past_span
 from mm4st_agent.agent.backends.intents import IntentMatcher
 from mm4st_agent.agent.backends.looks import EVERYWHERE, Look, look
+from mm4st_agent.agent.backends.probes import WHY, Probe, about_forecasts, probe, without_forecast
 from mm4st_agent.agent.backends.rankings import Ranking, ranking, turned, without_pace
-from mm4st_agent.agent.backends.tasks import AT_PLACES, CONTINUED, SEEN, Task, by_time, task_of
+from mm4st_agent.agent.backends.suppositions import Change, Supposition, supposed
+from mm4st_agent.agent.backends.tasks import AT_PLACES, CONTINUED, PROBED, SEEN, Task, by_time, task_of
 from mm4st_agent.agent.backends.times import Span, tense_of, time_span
 from mm4st_agent.agent.backends.turns import Exchange, Turn
 from mm4st_agent.agent.chat import Session
@@ -22,7 +24,7 @@ from mm4st_agent.agent.chat import Session
 REMEMBERED = 8
 """So many earlier questions of a thread are read."""
 
-_ACCURACY = re.compile(r"\b(?:accurate|accuracy|reliable|reliability|trustworthy|how good|how sure)\b", re.IGNORECASE)
+_SURENESS = re.compile(r"\b(?:how (?:sure|certain|confident)|uncertain\w*)\b", re.IGNORECASE)
 _WHY = re.compile(
     r"\W*(?:but |and |so )?(?:why|how come)(?:\s+(?:is|was|would)?\s*(?:that|it|this|so|not))*\W*$", re.IGNORECASE
 )
@@ -61,7 +63,10 @@ class Request:
         look: The picture or the pattern that is named.
         contrast: The two windows that are compared.
         unmeasured: A quantity that is named and that the data do not have.
-        accuracy: How good the forecast is, is the point.
+        sureness: How sure the forecast is, is the point.
+        why: What moves the forecast is asked along with it.
+        probe: What is asked of the forecaster itself.
+        changes: What is supposed to be otherwise.
         compare: Several places are to be compared.
         compared: Words say so; else several places are only named.
         unread: Several of these are named, and only the first is answered.
@@ -81,7 +86,10 @@ class Request:
     look: Look = field(default_factory=Look)
     contrast: Contrast | None = None
     unmeasured: str | None = None
-    accuracy: bool = False
+    sureness: bool = False
+    why: bool = False
+    probe: Probe = field(default_factory=Probe)
+    changes: tuple[Change, ...] = ()
     compare: bool = False
     compared: bool = False
     unread: Literal["times", "quantities"] | None = None
@@ -107,10 +115,15 @@ def _read(
     question: str, session: Session, intents: IntentMatcher, before: Request | None, last: Exchange | None
 ) -> Request:
     clock = clock_of(session)
-    span, wanted, against = time_span(question, clock), look(question), contrast(question, clock)
+    asked = probe(question)
+    supposing = asked.supposition
+    said = without_forecast(question) if asked.kind == "backtest" else question  # these forecasts were made before
+    span, wanted, against = time_span(said, clock), look(question), contrast(question, clock)
     if wanted.wanted and span.side(clock) == "future" and tense_of(question) != "future":
         span = past_span(question, clock)  # what is looked at was measured
-    masked = _blank(question, (*span.at, *(against.at if against else ()), *wanted.at))
+    masked = _blank(
+        question, (*span.at, *(against.at if against else ()), *wanted.at, *(supposing.at if supposing else ()))
+    )
     if span.compared:
         masked = masked.replace(span.compared, ";" * len(span.compared))
     masked = _blank(masked, channels.spans(masked, session.channels, with_digits=True))
@@ -118,17 +131,19 @@ def _read(
     if wanted.map:
         bare = _blank(masked, channels.spans(masked, session.channels))
         found = [place for place in found if re.search(r"\w", bare[slice(*place.at)])]
+    found, changes = _supposed(question, supposing, found)
     named = tuple(dict.fromkeys(place.text for place in found))
     ranked = ranking(question, session.place_word)
-    quantity = channels.named(without_pace(question) if ranked else question, session.channels)
+    meant = _blank(question, [supposing.clause] if supposing else [])
+    quantity = channels.named(without_pace(meant) if ranked else meant, session.channels)
     bare = _blank(masked, channels.spans(masked, session.channels))
     if before is not None:
-        answered = last is not None and not last.nodes and before.task in AT_PLACES
+        answered = last is not None and not last.nodes and before.task in AT_PLACES | PROBED
         if answered and last is not None and not _QUESTION.search(question) and span.start is None:
             chosen = _chosen(question, named, last)
             return replace(before, places=(chosen,), identified=frozenset({chosen}), weak=False)
         says_something = bool(named) or span.start is not None or span.now or quantity.sure
-        new_wish = wanted.wanted or against is not None
+        new_wish = wanted.wanted or against is not None or asked.kind is not None
         if before.ranking is not None and before.task == "rank" and (other := turned(question, before.ranking)):
             return replace(before, ranking=other)
         follow = not new_wish and _follows(bare, found, session, says_something)
@@ -146,6 +161,7 @@ def _read(
             return replace(
                 before,
                 task=task,
+                why=before.why or why,
                 span=new_span,
                 places=named or before.nodes or before.places,
                 identified=_identified(found) if named else frozenset(before.nodes),
@@ -169,8 +185,10 @@ def _read(
         contrast=against,
         unmeasured=channels.unmeasured(question, session.channels, session.domain),
         unread=_unread(question, span, quantity.channel, session),
-        accuracy=bool(_ACCURACY.search(question))
-        and not re.search(r"\b(?:data|readings?|sensors?)\b", question.lower()),
+        sureness=bool(_SURENESS.search(question)),
+        why=bool(WHY.search(question)),
+        probe=asked,
+        changes=changes,
         compare=bool(_COMPARE.search(question)) or len(named) > 1,
         compared=bool(_COMPARE.search(question)),
     )
@@ -193,7 +211,12 @@ def _read(
     similar = intents.match(plain)
     if all(place.kind != "id" for place in found) and intents.match(question) == "off_topic":
         similar = "off_topic"  # a place word in place of a name makes many a question look like ours
+    plainly = wanted.wanted or ranked or against or request.sureness or request.why or asked.kind
+    if not plainly and (about_forecasts(question) or before is not None):
+        request = replace(request, probe=Probe(intents.inquiry(plain)))
     request = replace(request, task=task_of(request, found, similar, clock))
+    if request.task in PROBED:
+        return replace(request, unread=None)
     if request.task == "comparison" and against is not None:
         request = replace(request, span=against.span, unread=None)
     if request.task not in AT_PLACES | SEEN or request.places:
@@ -205,6 +228,22 @@ def _read(
     if guess and not everywhere:
         return replace(request, places=(guess,), weak=True)
     return request
+
+
+def _supposed(
+    question: str, supposing: Supposition | None, found: list[slots.PlaceWords]
+) -> tuple[list[slots.PlaceWords], tuple[Change, ...]]:
+    """The places whose forecast is meant, and the changes, which have places of their own."""
+    if supposing is None:
+        return found, ()
+    start, end = supposing.clause
+    inside = [place for place in found if start <= place.at[0] < end]
+    outside = [place for place in found if place not in inside]
+    changes = supposed(question, supposing, [place.text for place in inside])
+    kind = changes[0].kind if changes else None
+    if kind == "remove_sensor":
+        return outside, changes  # without one, it is the sensor's own forecast
+    return outside or (inside[1:2] if kind == "remove_road" else inside[:1]), changes
 
 
 def _identified(found: list[slots.PlaceWords]) -> frozenset[str]:

@@ -17,14 +17,29 @@ if TYPE_CHECKING:
 Task = (
     Intent
     | Literal[
-        "map", "picture", "patterns", "comparison", "clock", "thanks", "identity", "all_places", "foresee", "unmeasured"
+        "explanation",
+        "what_if",
+        "analogs",
+        "backtest",
+        "map",
+        "picture",
+        "patterns",
+        "comparison",
+        "clock",
+        "thanks",
+        "identity",
+        "all_places",
+        "foresee",
+        "unmeasured",
     ]
 )
 AT_PLACES = frozenset({"forecast", "status", "events"})
 """Tasks about certain places."""
 SEEN = frozenset({"picture", "patterns", "comparison"})
 """Tasks that show certain places."""
-CONTINUED = frozenset({*AT_PLACES, *SEEN, "map", "rank"})
+PROBED = frozenset({"explanation", "what_if", "analogs", "backtest"})
+"""Tasks that ask something of the forecaster itself."""
+CONTINUED = frozenset({*AT_PLACES, *SEEN, *PROBED, "map", "rank"})
 """Tasks that a question such as "and tomorrow?" goes on with."""
 
 _THANKS = re.compile(
@@ -93,6 +108,9 @@ def task_of(request: Request, found: list[slots.PlaceWords], similar: Intent, cl
     for pattern, sure in _SURE_TASKS.items():
         if pattern.search(question):
             return sure
+    asked = request.probe.kind
+    if asked is not None and not (not found and similar == "concept" and _MEANING.match(question)):
+        return asked
     if (seen := _seen(request, found, similar, clock)) is not None:
         return seen
     if request.ranking is not None and similar != "concept":
@@ -100,7 +118,7 @@ def task_of(request: Request, found: list[slots.PlaceWords], similar: Intent, cl
             return "unmeasured"
         ahead = (span.side(clock) or ("future" if tense == "future" and not span.now else "past")) == "future"
         return "all_places" if ahead else "rank"
-    if request.accuracy and similar not in ("dataset", "concept"):
+    if request.sureness and similar not in ("dataset", "concept"):
         return "forecast"
     if not found and _LISTING.fullmatch(question):
         return "dataset"
@@ -156,7 +174,7 @@ def _seen(request: Request, found: list[slots.PlaceWords], similar: Intent, cloc
         return None if ahead else "status"
     if wanted.method is not None:
         return "picture"
-    if request.ranking is not None or _EVENT.search(question) or request.accuracy:
+    if request.ranking is not None or _EVENT.search(question) or request.sureness:
         return None
     if request.contrast is not None and not (similar == "concept" and not found):
         return "comparison"

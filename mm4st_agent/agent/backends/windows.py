@@ -9,6 +9,7 @@ from mm4st_agent.agent.backends.turns import Turn
 
 MOST_HOURS = 24 * 28
 """The longest window that query_series reads."""
+MOST_MINUTES = 100_000
 MOST_DRAWN_HOURS = 24 * 14
 MOST_RANKED_HOURS = 24 * 7
 
@@ -24,3 +25,17 @@ def window(turn: Turn, request: Request, usual: float = 24) -> dict[str, Any]:
         "hours": int(hours) if hours == int(hours) else hours,
         **({"until": span.end.isoformat(timespec="minutes")} if span.end < clock else {}),
     }
+
+
+def ahead(turn: Turn, request: Request) -> dict[str, Any]:
+    """`minutes`, and `start_in_minutes` where it is later than now, of the span ahead; the next hour where none is."""
+    span, clock = request.span, clock_of(turn.session)
+    start, end = span.ahead(clock) if span.side(clock) == "future" else (0, max(60, turn.session.step_s // 60))
+    if span.is_moment:
+        start = 0
+    return {"minutes": max(1, end - start), **({"start_in_minutes": start} if start else {})}
+
+
+def too_far(span: dict[str, Any]) -> bool:
+    """Whether a span of `ahead` lies beyond what the tools read."""
+    return bool(span["minutes"] + span.get("start_in_minutes", 0) > MOST_MINUTES)

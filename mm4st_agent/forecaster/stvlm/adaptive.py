@@ -28,6 +28,8 @@ REFERENCE_WINDOWS = 10_000
 """Training windows at which `adaptive_ranks` gives out its whole budget."""
 _SCALE = 2
 """What an adapter adds is multiplied by this, whatever its rank."""
+_IMPORTANCE = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+"""By weight, what PEFT keeps of its importance."""
 _ORTHOGONALITY = 2.0
 """Weight of AdaLoRA's penalty in the loss of the fusion, of which the model takes 0.05: 0.1 of the whole loss."""
 
@@ -179,8 +181,38 @@ def low_rank(language: Any, slots: Mapping[str, int], ranks: Mapping[str, int]) 
     inject_adapter_in_model(config, language)
 
 
-def adalora(language: Any, slots: Mapping[str, int], config: AdaLora) -> Callable[[int], None]:
-    """Wrap all slots of `language`; what it gives prunes, and is to be called with the number of each step.
+class Pruning:
+    """AdaLoRA's pruning of a language model, which can go on where another one stopped."""
+
+    def __init__(self, tuner: Any) -> None:
+        self._tuner = tuner
+
+    def __call__(self, step: int) -> None:
+        """To be called after each optimiser step, with its number from 1, before the gradients are cleared."""
+        self._tuner.update_and_allocate(step)
+
+    def state(self) -> dict[str, Any]:
+        """What decides over the next pruning, beside the weights and their gradients."""
+        allocator = self._tuner.rankallocator
+        return {
+            **{name: dict(getattr(allocator, name)) for name in _IMPORTANCE},
+            "kept": self._settings.rank_pattern,
+        }
+
+    def resume(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Take up the `state` of another one."""
+        for name in _IMPORTANCE:
+            values = {weight: value.to(device) for weight, value in state[name].items()}
+            setattr(self._tuner.rankallocator, name, values)
+        self._settings.rank_pattern = state["kept"]
+
+    @property
+    def _settings(self) -> Any:
+        return self._tuner.peft_config[self._tuner.trainable_adapter_name]
+
+
+def adalora(language: Any, slots: Mapping[str, int], config: AdaLora) -> Pruning:
+    """Wrap all slots of `language`.
 
     Raises:
         UsageError: the steps are too few to prune in, or the budget is below a rank for every second slot.
@@ -212,8 +244,7 @@ def adalora(language: Any, slots: Mapping[str, int], config: AdaLora) -> Callabl
     )
     # PEFT takes whole ranks a slot only; the sum over the slots may be any number.
     tuner.rankallocator.target_bgt = target
-    prune: Callable[[int], None] = tuner.update_and_allocate
-    return prune
+    return Pruning(tuner)
 
 
 def orthogonality(language: Any) -> torch.Tensor:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mm4st_agent.forecaster.config import NumericConfig
 
@@ -24,6 +24,8 @@ FusionName = Literal[
 """'attention' is ST-VLM's; 'plain' is layer 0 as it is, the other ones change the tokens before it."""
 Layout = Literal["strip", "raster", "dayfold"]
 Order = Literal["fiedler", "hilbert", "kd", "given", "random"]
+RankRule = Literal["adaptive", "uniform", "random", "adalora", "none"]
+"""How much rank each adapter of a pretrained backbone gets; all but 'none' have as many parameters as 'adaptive'."""
 
 
 class BackboneConfig(BaseModel):
@@ -58,7 +60,14 @@ class StVlmConfig(BaseModel):
     """At most so many vision tokens, and as many series tokens."""
     text_tokens: int = Field(96, ge=0, le=512)
     """At most so many in a prompt; later lines are left out whole. 0: no text."""
-    vision: bool = True
+    vision: Literal["patches", "tower", "none"] = "patches"
+    """An encoder from scratch, the vision tower of a pretrained backbone, or no picture."""
+    layers: int | None = Field(None, ge=1)
+    """Of a pretrained language model, the first so many; None is all."""
+    ranks: RankRule = "adaptive"
+    """Of the adapters of a pretrained backbone."""
+    rank_budget: float = Field(256, gt=0)
+    """Sum of the ranks at 10,000 training windows, see `adaptive.adaptive_ranks`."""
     modality_dropout: float = Field(0.15, ge=0, lt=1)
     """Chance that a training window goes without its picture, and without its text."""
 
@@ -69,6 +78,14 @@ class StVlmConfig(BaseModel):
     @property
     def horizon(self) -> int:
         return self.numeric.horizon
+
+    @model_validator(mode="after")
+    def _fits_the_backbone(self) -> Self:
+        if self.shape is not None and self.vision == "tower":
+            raise ValueError(f"the backbone {self.backbone!r} has no vision tower; use vision 'patches'")
+        if self.shape is not None and self.layers is not None:
+            raise ValueError(f"the layers of {self.backbone!r} are fixed; leave 'layers' out")
+        return self
 
     @property
     def shape(self) -> BackboneConfig | None:

@@ -30,7 +30,7 @@ class NodeHead(nn.Module):
     """r_n = cross-attention of node n over all tokens; steps = sigmoid(a_h) * W MLP(z_n + r_n).
 
     A score gains nu * log(eps + affinity of the node's segment and the token's), with nu learned per head; a token
-    about the whole network has affinity 1 to every node. All of it is as wide as the node states, so that the
+    about the whole network has affinity 1 to every node. Its width is that of the node states, so that the
     cost per node does not grow with the backbone. W starts at 0: an untrained head adds nothing.
     """
 
@@ -39,7 +39,8 @@ class NodeHead(nn.Module):
     ) -> None:
         super().__init__()
         self.horizon, self.heads = horizon, heads
-        inner = heads * -(-hidden // heads)
+        # Half the width of the states: what each node reads of each token is most of the cost per node.
+        inner = heads * -(-hidden // (2 * heads))
         self.of_node: torch.Tensor
         self.closeness: torch.Tensor
         self.register_buffer("of_node", torch.from_numpy(regions.of_node), persistent=False)

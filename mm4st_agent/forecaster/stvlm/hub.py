@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn import functional
 
 from mm4st_agent.errors import DataError, UsageError
-from mm4st_agent.forecaster.stvlm.adaptive import AdaLora, adalora, low_rank, orthogonality
+from mm4st_agent.forecaster.stvlm.adaptive import AdaLora, Pruning, adalora, low_rank, orthogonality
 from mm4st_agent.forecaster.stvlm.config import FusionName
 from mm4st_agent.forecaster.stvlm.fusion import ModalityGate
 from mm4st_agent.forecaster.stvlm.fusions import FOLDS
@@ -72,10 +72,8 @@ class HubBackbone(Pretrained):
     affinity: torch.Tensor
 
     def __init__(self, language: Any, fusion: FusionName, affinity: torch.Tensor) -> None:
-        from transformers import AttentionInterface
-
         super().__init__()
-        AttentionInterface.register(_ATTENTION, _attend)
+        _register()
         self.language = language
         config = language.config
         heads: int = config.num_attention_heads
@@ -93,11 +91,16 @@ class HubBackbone(Pretrained):
         }
         self.freeze(set(language.parameters()) - self._norms())
         self._watched: list[torch.Tensor] | None = None
-        self._allocate: Callable[[int], None] | None = None
+        self._pruning: Pruning | None = None
         self._adapted = False
         if self.gate is not None:
             attention.config = _attending(config)
         self._try_out()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process, which does not know the attention yet."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        _register()
 
     @classmethod
     def load(
@@ -127,6 +130,12 @@ class HubBackbone(Pretrained):
             backbone.adapt(ranks)
         return backbone
 
+    def train(self, mode: bool = True) -> Self:
+        """What is pretrained stays in evaluation mode, without dropout."""
+        super().train(mode)
+        self.language.eval()
+        return self
+
     def adapt(self, ranks: Mapping[str, int] | AdaLora) -> None:
         """Add low-rank adapters, which start as 0.
 
@@ -141,7 +150,7 @@ class HubBackbone(Pretrained):
             raise UsageError("The backbone has adapters already.", "Load it anew.")
         frozen = {weight for name, weight in self.named_parameters() if name in self.frozen}
         if isinstance(ranks, AdaLora):
-            self._allocate = adalora(self.language, self.slots, ranks)
+            self._pruning = adalora(self.language, self.slots, ranks)
         else:
             low_rank(self.language, self.slots, ranks)
         self._adapted = True
@@ -155,8 +164,17 @@ class HubBackbone(Pretrained):
         Args:
             step: Optimiser steps so far.
         """
-        if self._allocate is not None:
-            self._allocate(step)
+        if self._pruning is not None:
+            self._pruning(step)
+
+    def pruning(self) -> dict[str, Any] | None:
+        """Of AdaLoRA: what a training that is interrupted needs beside the weights, see `resume_pruning`."""
+        return None if self._pruning is None else self._pruning.state()
+
+    def resume_pruning(self, state: Mapping[str, Any]) -> None:
+        """Go on with AdaLoRA from the state that `pruning` gave."""
+        assert self._pruning is not None
+        self._pruning.resume(state, self.affinity.device)
 
     def slot_weight(self, slot: str) -> nn.Parameter:
         """The frozen matrix of a slot, `(out, in)`."""
@@ -226,7 +244,7 @@ class HubBackbone(Pretrained):
 
     def _penalty(self) -> torch.Tensor | float:
         """What keeps AdaLoRA's factors orthogonal, in training."""
-        return 0.0 if self._allocate is None or not self.training else orthogonality(self.language)
+        return 0.0 if self._pruning is None or not self.training else orthogonality(self.language)
 
     def _try_out(self) -> None:
         """Read three tokens, to refuse a model that cannot, or whose attention cannot be replaced, from the start."""
@@ -245,6 +263,13 @@ class HubBackbone(Pretrained):
                 f"A {type(self.language).__name__} does not work as a backbone with its attention replaced: {err}.",
                 "Idefics3, SmolVLM and Qwen2.5-VL work, and others built like them.",
             ) from err
+
+
+def _register() -> None:
+    """Make `_attend` known to transformers."""
+    from transformers import AttentionInterface
+
+    AttentionInterface.register(_ATTENTION, _attend)
 
 
 def _attend(

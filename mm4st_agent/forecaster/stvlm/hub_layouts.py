@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -86,6 +87,26 @@ def load_vlm(path: str | os.PathLike[str]) -> Any:
             "Download the checkpoint again, whole.",
         )
     return model.eval()
+
+
+def weights_sha256(path: str | os.PathLike[str]) -> str:
+    """Hash of all `*.safetensors` of a checkpoint's folder, in the order of their names.
+
+    Raises:
+        DataError: there is none, or one cannot be read.
+    """
+    folder = Path(path)
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise DataError(f"There are no weights in {folder}: it has no *.safetensors file.", _HINT)
+    digest = hashlib.sha256()
+    try:
+        for file in files:
+            with file.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+    except OSError as err:
+        raise DataError(f"The weights in {folder} cannot be read: {_said(err)}.", _HINT) from err
+    return digest.hexdigest()
 
 
 def load_tokenizer(path: str | os.PathLike[str]) -> HubTokenizer:

@@ -58,6 +58,12 @@ class TowerVision(Pretrained):
         """Make it of a checkpoint's folder; see `load_vlm`."""
         return cls(load_vlm(path), regions, width, layout)
 
+    def train(self, mode: bool = True) -> Self:
+        """The tower stays in evaluation mode, without dropout."""
+        super().train(mode)
+        self.tower.eval()
+        return self
+
     def forward(self, batch: StBatch) -> torch.Tensor:
         """`(B, M, width)`, a vision token a segment."""
         colours = self.colours(picture(batch, self.regions, self.layout))

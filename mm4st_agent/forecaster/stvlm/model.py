@@ -16,6 +16,7 @@ from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss
 from mm4st_agent.forecaster.stvlm.backbone import Backbone, TokenReader
 from mm4st_agent.forecaster.stvlm.config import StVlmConfig
 from mm4st_agent.forecaster.stvlm.head import NodeHead
+from mm4st_agent.forecaster.stvlm.hub import HubBackbone
 from mm4st_agent.forecaster.stvlm.regions import Regions
 from mm4st_agent.forecaster.stvlm.series import SeriesTokens
 from mm4st_agent.forecaster.stvlm.text import NodeText, TextEncoder
@@ -39,6 +40,7 @@ class StVlm(nn.Module):
         node_words: What is known of each node, in words; see `NodeText`.
         grid: Of the picture, where the layout is 'raster'.
         backbone: What reads the tokens; None makes the one from scratch that `config` names.
+        tower: The vision tower of a pretrained backbone, for the vision 'tower'.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class StVlm(nn.Module):
         node_words: torch.Tensor,
         grid: Grid | None = None,
         backbone: TokenReader | None = None,
+        tower: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.config, self.regions = config, regions
@@ -61,14 +64,14 @@ class StVlm(nn.Module):
         width = backbone.width
         self.words = NodeText(node_words, numeric.hidden)
         self.series = SeriesTokens(regions, numeric.hidden, width)
-        self.vision = (
-            VisionEncoder(
+        self.vision = tower
+        if config.vision == "patches":
+            self.vision = VisionEncoder(
                 regions, width, history=numeric.history, horizon=numeric.horizon, layout=config.layout, grid=grid
             )
-            if config.vision
-            else None
-        )
-        self.text = TextEncoder(width, limit=config.text_tokens) if config.text_tokens else None
+        # A pretrained backbone embeds the ids of its own tokenizer.
+        own_words = isinstance(backbone, HubBackbone)
+        self.text = TextEncoder(width, limit=config.text_tokens) if config.text_tokens and not own_words else None
         self.about = nn.Linear(numeric.hidden, width)
         self.head = NodeHead(regions, numeric.hidden, width, numeric.horizon)
         self.segment_of: torch.Tensor
@@ -97,16 +100,13 @@ class StVlm(nn.Module):
             loss=fused.loss,
         )
 
-    def loss(self, batch: StBatch, truth: torch.Tensor, *, alone: bool = False) -> torch.Tensor:
+    def loss(self, batch: StBatch, truth: torch.Tensor) -> torch.Tensor:
         """Of the forecast, of the numeric branch alone, and of the fusion; `truth` as in `masked_loss`.
 
         Args:
             batch: The windows.
             truth: `(B, horizon, N)` scaled.
-            alone: Only the numeric branch learns.
         """
-        if alone:
-            return self.numeric.loss(batch.numeric, truth)
         out = self.read(batch)
         seen = torch.isfinite(truth)
         base = (out.base[..., MEDIAN][seen] - truth[seen]).abs().sum() / seen.sum().clamp(min=1)
@@ -117,8 +117,10 @@ class StVlm(nn.Module):
         windows = len(states)
         everywhere = torch.arange(self.regions.segments, device=states.device).expand(windows, -1)
         parts: list[tuple[Modality, torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        if self.text is not None:
-            given = self.text(batch.text) + self._about(batch.text, states)
+        if self.config.text_tokens:
+            words = self.backbone.embed_text if isinstance(self.backbone, HubBackbone) else self.text
+            assert words is not None
+            given = words(batch.text) + self._about(batch.text, states)
             parts.append((Modality.TEXT, given, batch.text.present & self._kept(states), self._places(batch.text)))
         if self.vision is not None:
             seen = self.vision(batch)

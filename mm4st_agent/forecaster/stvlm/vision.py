@@ -109,15 +109,17 @@ class VisionEncoder(nn.Module):
             segment = regions.of_patch
         self.shown: torch.Tensor
         self.register_buffer("shown", torch.from_numpy(shown), persistent=False)
-        self.embed = nn.Linear(channels * pixels, width)
-        self.position = nn.Parameter(0.02 * torch.randn(len(shown), width))
+        # Half the width, as in the text branch: a quarter of the cost, and the patches grow with the nodes.
+        inner = heads * max(4, width // (2 * heads))
+        self.embed = nn.Linear(channels * pixels, inner)
+        self.position = nn.Parameter(0.02 * torch.randn(len(shown), inner))
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                width, heads, 2 * width, dropout, functional.gelu, batch_first=True, norm_first=True
+                inner, heads, 2 * inner, dropout, functional.gelu, batch_first=True, norm_first=True
             )
             for _ in range(layers)
         )
-        self.pool = SegmentPool(segment, patch, regions.segments, width, width)
+        self.pool = SegmentPool(segment, patch, regions.segments, inner, width)
 
     def forward(self, batch: StBatch) -> torch.Tensor:
         """`(B, M, width)`, a vision token a segment.

@@ -182,7 +182,7 @@ def test_questions_get_the_tool_that_answers_them(runtime: Runtime, question: st
         ("forecast 'next hour'", 'no station called "next hour"'),
         ("Combien de voitures à S096?", "French"),
         ("下一个小时", "another script"),
-        ("How accurate are your forecasts?", "Which station do you mean?"),
+        ("How sure are you about the next hour?", "Which station do you mean?"),
     ],
 )
 def test_what_needs_no_tool_is_said_at_once(runtime: Runtime, question: str, said: str) -> None:
@@ -209,8 +209,8 @@ def test_a_heatmap_of_all_places_is_drawn(runtime: Runtime) -> None:
     assert "60 road stations" in answer.answer
 
 
-def test_how_accurate_begins_with_the_backtest(runtime: Runtime) -> None:
-    answer = _ask(runtime, "How accurate is your forecast for S096?")
+def test_how_sure_begins_with_the_backtest(runtime: Runtime) -> None:
+    answer = _ask(runtime, "How sure are you about your forecast for S096?")
 
     assert answer.answer.startswith("**How far to trust it.**")
     assert answer.answer.count("How far to trust it") == 1

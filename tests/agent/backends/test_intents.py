@@ -39,6 +39,25 @@ def test_unseen_questions(matcher: IntentMatcher, question: str, intent: str) ->
 
 
 @pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("Which inputs had the largest effect on the forecast?", "explanation"),
+        ("Is the forecast driven by the neighbours?", "explanation"),
+        ("Which historical hours match the present at the station?", "analogs"),
+        ("Do you usually get the station right?", "backtest"),
+        ("Compare your forecasts with the baseline over the last week", "backtest"),
+        ("What do you expect at the station?", None),
+        ("Forecast flow and speed at the station", None),
+        ("What happened at the station in the past week?", None),
+        ("How was it at the station before the incident?", None),
+        ("Which station will be the busiest?", None),
+    ],
+)
+def test_what_is_asked_of_the_forecaster_itself(matcher: IntentMatcher, question: str, kind: str | None) -> None:
+    assert matcher.inquiry(question) == kind
+
+
+@pytest.mark.parametrize(
     ("question", "language"),
     [
         ("Wie viel Verkehr wird an Station 1205330 in der nächsten Stunde sein?", "German"),
