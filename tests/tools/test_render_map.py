@@ -66,3 +66,22 @@ def test_refuses_an_unknown_place_and_a_place_that_does_not_measure_it(runtime: 
         _run(runtime, highlight="S999")
     with pytest.raises(ToolError, match="'A01'"):
         _run(runtime, channel="speed", highlight="A01")
+
+
+def test_a_forecast_change_is_from_the_window_to_the_forecast(runtime: Runtime) -> None:
+    reply = _run(runtime, channel="speed", show="forecast_change", minutes=30)
+
+    panel = runtime.registry.open("demo").until(AS_OF)
+    channel = panel.channel("speed")
+    (forecast,) = runtime.forecaster(panel, channel).predict(panel, [str(reply.lowest_at)], "speed", 6)
+    before = np.nanmean(panel.only([str(reply.lowest_at)]).observed("speed")[-6:].astype(np.float64))
+    assert reply.lowest == pytest.approx(forecast.quantiles[:, 2].mean() - before, rel=1e-4)
+    assert (reply.lowest or 0) < 0 < (reply.highest or 0)
+    assert reply.model == forecast.model
+    assert "forecast change" in reply.figure.title
+    assert "08:05" in reply.figure.alt  # the last step ahead: the picture is of what comes
+
+
+def test_a_forecast_change_reaches_as_far_as_the_forecast(runtime: Runtime) -> None:
+    with pytest.raises(ToolError, match="10 hours is too far"):
+        _run(runtime, channel="speed", show="forecast_change", minutes=600)

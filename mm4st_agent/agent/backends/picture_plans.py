@@ -52,11 +52,14 @@ def map_of(turn: Turn, request: Request) -> list[Step] | str:
         place = named
     ahead = request.span.side(clock_of(turn.session)) == "future" or tense_of(request.question) == "future"
     measured = request.span.start is not None and not ahead
+    minutes = (
+        request.span.ahead(clock_of(turn.session))[1] if request.span.side(clock_of(turn.session)) == "future" else 0
+    )
     args: dict[str, Any] = {
         "dataset": turn.session.dataset,
         "channel": channel_everywhere(turn, request),
-        "show": "change" if request.look.change or ahead else "level",
-        **({"minutes": max(1, round(60 * span["hours"]))} if measured else {}),
+        "show": "forecast_change" if ahead else "change" if request.look.change else "level",
+        **({"minutes": max(1, round(60 * span["hours"]))} if measured else {"minutes": minutes} if minutes else {}),
         **({"until": span["until"]} if "until" in span else {}),
         **({"highlight": place["id"]} if place else {}),
     }
@@ -70,7 +73,6 @@ def map_of(turn: Turn, request: Request) -> list[Step] | str:
         drawn=drawn,
         place=place,
         show=args["show"],
-        ahead=ahead,
         title=_title(turn, drawn.reply["channel"]),
     )
 

@@ -67,8 +67,11 @@ def _called(said: list[Step] | str, tool: str) -> list[dict[str, Any]]:
         ("I'd like to see on a map which streets are fast", {"channel": "speed"}),
         ("Where in town is the PM2.5 high? Show it on the map.", {"channel": "pm25", "show": "level"}),
         ("geographic overview of the traffic", {"channel": "flow"}),
-        ("map of how the flow will change", {"channel": "flow", "show": "change"}),
-        ("map how traffic will develop in the next hour", {"channel": "flow", "show": "change"}),
+        ("map of how the flow will change", {"channel": "flow", "show": "forecast_change"}),
+        (
+            "map how traffic will develop in the next hour",
+            {"channel": "flow", "show": "forecast_change", "minutes": 60},
+        ),
         ("how did speeds change over the last two hours, as a map?", {"show": "change", "minutes": 120}),
         ("where on the map has traffic risen?", {"channel": "flow", "show": "change"}),
         ("put the flow of yesterday morning on a map", {"minutes": 360, "until": "2025-10-21T12:00+01:00"}),
@@ -283,7 +286,7 @@ def _ask(runtime: Runtime, question: str, **options: Any) -> Answer:
     ("question", "tool", "said"),
     [
         ("where is it slow - on a map", "render_map", ["124 road stations", "It was lowest at road station S096"]),
-        ("Show S039 on a map of how the flow will change", "render_map", ["cannot be drawn yet", "The ring marks"]),
+        ("Show S039 on a map of how the flow will change", "render_map", ["it is forecast to", "The ring marks"]),
         ("compare S039 and S096 today", "compare_series", ["was higher at **road station S039", "correlation is 0.9"]),
         ("how does today compare with last Tuesday at S096", "compare_series", ["less than earlier", "% of it"]),
         ("what pattern does S096 follow?", "detect_patterns", ["repeats every day", "no lasting trend", "a spike"]),
