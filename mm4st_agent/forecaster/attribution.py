@@ -94,7 +94,7 @@ class Window:
             assert isinstance(batch, StBatch)
             prompt, tokenizer = inputs.facts.prompt(len(recent)), inputs.tokenizer
             # The prompt has the entries of the log in their own order, those of the latest about each happening first.
-            entries = iter(inputs.facts.log.events[n] for part in inputs.facts.log._ranked(len(recent)) for n in part)
+            entries = iter(inputs.facts.log.events[n] for part in inputs.facts.log.ranked(len(recent)) for n in part)
             told = [(n, next(entries) if line.kind == "event" else None) for n, line in enumerate(prompt)]
             read = set(batch.text.line[batch.text.present].tolist())
             told = [(n, event) for n, event in told if n in read]
@@ -245,7 +245,7 @@ class Window:
         assert isinstance(batch, StBatch)
         plain = network.numeric.states(batch.numeric)
         states = plain + network.words()
-        tokens = network._tokens(batch, states)
+        tokens = network.sequence(batch, states)
         dropped = torch.tensor(blind)[:, None] & (tokens.modality == Modality.VISION)
         tokens = tokens._replace(present=tokens.present & ~dropped)
         added, _ = network.head(states, network.backbone(tokens).values, tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -19,7 +20,8 @@ from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.calibration import Residuals
 from mm4st_agent.forecaster.card import FORMAT, CheckpointCard, PretrainedBase
-from mm4st_agent.forecaster.slots import Slots
+from mm4st_agent.forecaster.measured import latest
+from mm4st_agent.forecaster.slots import Slots, extended, slots_of
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +52,21 @@ class Checkpoint:
 
         channel = panel.channel(self.card.channel)
         return inputs_of(self.preparation, self.card.network, panel, channel, observed, slots)
+
+    def fan(self, panel: Panel) -> NDArray[np.float32]:
+        """`(H, N, 5)` calibrated quantiles of the steps after the panel's end, of which only the recent ones are read.
+
+        `panel` has the nodes of the checkpoint and no others.
+        """
+        from mm4st_agent.forecaster.inputs import steps_read
+
+        values, imputed = latest(panel, self.card.channel, steps_read(self.card.network.history, panel.step_s))
+        recent = np.where(imputed, np.float32(np.nan), values)
+        cut = dataclasses.replace(panel, data=panel.data.isel(time=slice(-len(recent), None)))
+        times = extended(cut.times, self.card.network.horizon)
+        inputs = self.inputs(cut, recent, slots_of(times, panel.step_s, panel.card.holidays))
+        found: NDArray[np.float32] = self.card.calibration.apply(self.quantiles(inputs, np.array([len(recent)])))[0]
+        return found
 
     def quantiles(self, inputs: AnyInputs, origins: NDArray[np.integer]) -> NDArray[np.float32]:
         """Uncalibrated quantiles `(W, H, N, 5)`; see `networks.quantiles_at`."""

@@ -24,7 +24,6 @@ from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.checkpoint import Checkpoint
 from mm4st_agent.forecaster.config import NumericConfig
 from mm4st_agent.forecaster.measured import channel_at, measuring
-from mm4st_agent.forecaster.slots import extended, slots_of
 
 Array = NDArray[np.float32]
 Edit = Callable[[Panel], Panel]
@@ -224,19 +223,8 @@ class Counterfactuals:
         checkpoint = self.checkpoint
         if panel.edges is not self.panel.edges:
             checkpoint = _rewired(checkpoint, measuring(panel, self.channel))
-        fan = fan_ahead(checkpoint, panel, self.channel)[: self.horizon, self.positions]
+        fan = checkpoint.fan(measuring(panel, self.channel))[: self.horizon, self.positions]
         return Outlook(fan, checkpoint.card.calibration.total(fan, self.channel.aggregation))
-
-
-def fan_ahead(checkpoint: Checkpoint, panel: Panel, channel: Channel) -> Array:
-    """`(H, N, 5)` calibrated quantiles of the steps after the panel's end, of the N nodes that measure the channel."""
-    panel = measuring(panel, channel)
-    times = extended(panel.times, checkpoint.card.network.horizon)
-    observed = panel.observed(channel.name)
-    inputs = checkpoint.inputs(panel, observed, slots_of(times, panel.step_s, panel.card.holidays))
-    raw = checkpoint.quantiles(inputs, np.array([len(observed)]))
-    fan: Array = checkpoint.card.calibration.apply(raw)[0]
-    return fan
 
 
 def _recent(checkpoint: Checkpoint, panel: Panel) -> Panel:

@@ -29,9 +29,9 @@ from mm4st_agent.forecaster.forecast import (
     duration,
     total_unit,
 )
-from mm4st_agent.forecaster.measured import channel_at, head_of, latest, measuring
+from mm4st_agent.forecaster.measured import channel_at, head_of, measuring
 from mm4st_agent.forecaster.rolling import BaselineForecaster
-from mm4st_agent.forecaster.slots import extended, slots_of
+from mm4st_agent.forecaster.slots import extended
 
 __all__ = [
     "AggregateForecast",
@@ -156,7 +156,7 @@ class TrainedForecaster:
         history, origin = self._history(panel, observed, skip + horizon), np.array([len(observed)])
         ahead = _Ahead(
             history,
-            self._fan(panel, chosen)[: skip + horizon, positions],
+            self.checkpoint.fan(panel)[: skip + horizon, positions],
             {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES},
             {name: residuals.only(positions) for name, residuals in self.checkpoint.residuals.items()},
             self._record(panel),
@@ -174,20 +174,6 @@ class TrainedForecaster:
             kept = (moment, track_record(self.checkpoint, panel))
             self._kept = kept
         return kept[1]
-
-    def _fan(self, panel: Panel, channel: Channel) -> Array:
-        """`(H, N, 5)` calibrated quantiles of the steps that follow; of all nodes only the recent steps are read."""
-        from mm4st_agent.forecaster.inputs import steps_read
-
-        checkpoint, shape = self.checkpoint, self.checkpoint.card.network
-        values, imputed = latest(panel, channel.name, steps_read(shape.history, panel.step_s))
-        recent = np.where(imputed, np.float32(np.nan), values)
-        times = extended(panel.times[-len(recent) :], shape.horizon)
-        cut = replace(panel, data=panel.data.isel(time=slice(-len(recent), None)))
-        inputs = checkpoint.inputs(cut, recent, slots_of(times, panel.step_s, panel.card.holidays))
-        raw = checkpoint.quantiles(inputs, np.array([len(recent)]))
-        fan: Array = checkpoint.card.calibration.apply(raw)[0]
-        return fan
 
     def _history(self, panel: Panel, observed: Array, horizon: int) -> History:
         """For the baselines; slot means are of the training part, as far as it lies before the panel's end."""

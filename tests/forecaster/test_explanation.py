@@ -113,7 +113,7 @@ def test_a_removed_sensor_is_one_that_was_not_measured(copied: Panel, copier: Tr
 def test_removing_nothing_shifts_nothing(copied: Panel, copier: TrainedForecaster) -> None:
     panel = copied.until(moments(copied, 1)[0])
     window = window_of(copier, panel, "B")
-    fan = copier._fan(panel, FLOW)
+    fan = copier.checkpoint.fan(panel)
 
     whole, again = window.totals([(), ()])
 
@@ -163,7 +163,7 @@ def test_only_the_asked_steps_are_explained(copied: Panel, copier: TrainedForeca
 
     last, whole = explain(copier, panel, "B", None, 1, skip=2), explain(copier, panel, "B", None, 3)
 
-    fan = copier._fan(panel, FLOW)
+    fan = copier.checkpoint.fan(panel)
     assert last.total == pytest.approx(fan[2, 1, 2], rel=1e-6)
     assert last.total < whole.total
 
@@ -270,7 +270,7 @@ def test_a_removed_line_is_one_that_was_never_written(
     if len(other.prompt) == len(window.prompt) - 1:  # no further line took its room
         assert without == pytest.approx(other.totals([()])[0], rel=1e-5)
     assert sum(event is not None for event in other.events) == sum(event is not None for event in window.events) - 1
-    assert window.totals([()])[0] == pytest.approx(reader._fan(panel, FLOW)[:3, 1, 2].sum(), rel=1e-5)
+    assert window.totals([()])[0] == pytest.approx(reader.checkpoint.fan(panel)[:3, 1, 2].sum(), rel=1e-5)
 
 
 def test_all_text_and_the_picture_can_go_together(closed: Panel, reader: TrainedForecaster) -> None:

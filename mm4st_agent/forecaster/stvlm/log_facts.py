@@ -81,14 +81,14 @@ class LogFacts:
 
     def lines_at(self, origin: int) -> tuple[list[Line], list[Line]]:
         """The latest entry about each happening, and the earlier ones."""
-        latest, earlier = self._ranked(origin)
+        latest, earlier = self.ranked(origin)
         return [self._line(number, origin) for number in latest], [self._line(number, origin) for number in earlier]
 
     def _line(self, number: int, origin: int) -> Line:
         node = self.nodes[number]
         return Line(_text(self.events[number], int(self.moments[origin])), node if node >= 0 else None, "event")
 
-    def _ranked(self, origin: int) -> tuple[list[int], list[int]]:
+    def ranked(self, origin: int) -> tuple[list[int], list[int]]:
         """The latest entry about each happening, and the earlier ones.
 
         What has not ended comes first, then what has a node, then what starts or started nearest to now.
@@ -122,7 +122,7 @@ class LogFacts:
         count = len(self.of_node)
         own, whole = np.zeros((count, len(_STATES))), np.zeros(len(_STATES))
         kinds, since = np.zeros((count, len(self.kinds))), np.zeros(count)
-        latest, earlier = self._ranked(origin)
+        latest, earlier = self.ranked(origin)
         for number in reversed(latest + earlier):
             event, node, state = self.events[number], self.nodes[number], _state(self.events[number], now)
             whole[state] += 1

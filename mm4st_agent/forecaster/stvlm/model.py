@@ -85,7 +85,7 @@ class StVlm(nn.Module):
         """The quantiles, and what they rest on."""
         plain = self.numeric.states(batch.numeric)
         states = plain + self.words()
-        tokens = self._tokens(batch, states)
+        tokens = self.sequence(batch, states)
         fused = self.backbone(tokens)
         added, reading = self.head(states, fused.values, tokens)
         base = self.numeric.steps(plain)
@@ -112,7 +112,7 @@ class StVlm(nn.Module):
         base = (out.base[..., MEDIAN][seen] - truth[seen]).abs().sum() / seen.sum().clamp(min=1)
         return masked_loss(out.quantiles, truth) + BASE_WEIGHT * base + FUSION_WEIGHT * out.loss
 
-    def _tokens(self, batch: StBatch, states: torch.Tensor) -> Tokens:
+    def sequence(self, batch: StBatch, states: torch.Tensor) -> Tokens:
         """`[U; V; S]`; in training, some windows go without text and some without a picture."""
         windows = len(states)
         everywhere = torch.arange(self.regions.segments, device=states.device).expand(windows, -1)

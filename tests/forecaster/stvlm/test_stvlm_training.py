@@ -218,7 +218,7 @@ def test_it_is_the_forecast_of_the_whole_series(kind: str, told: Panel, request:
     for expected, origin in zip(whole, origins, strict=True):
         cut = told.until(told.times[origin])
         assert len(cut.times) == origin
-        found = forecaster._fan(cut, told.channel())
+        found = forecaster.checkpoint.fan(cut)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
@@ -237,13 +237,13 @@ def test_no_forecast_sees_beyond_as_of(trained_st: Path, told: Panel) -> None:
     other = dataclasses.replace(told, data=data, covariates=covariates, events=(*events, secret))
     told_more = dataclasses.replace(told, events=(*told.events, dataclasses.replace(secret, published_at=moment)))
 
-    before, after, more = (forecaster._fan(given.until(AS_OF), told.channel()) for given in (told, other, told_more))
+    before, after, more = (forecaster.checkpoint.fan(given.until(AS_OF)) for given in (told, other, told_more))
 
     np.testing.assert_array_equal(before, after)
     assert np.abs(before - more).max() > 1e-6  # what was published in time does reach it
     wetter = told.covariates.copy(deep=True)
     wetter["rain"][known - 3 : known] = 80.0
-    rained = forecaster._fan(dataclasses.replace(told, covariates=wetter).until(AS_OF), told.channel())
+    rained = forecaster.checkpoint.fan(dataclasses.replace(told, covariates=wetter).until(AS_OF))
     assert np.abs(before - rained).max() > 1e-6
 
 
