@@ -112,7 +112,8 @@ def test_tools_are_listed_with_their_schemas() -> None:
 
     assert set(tools) == {
         "describe_dataset", "find_places", "query_series", "rank_places", "compare_series", "render_series",
-        "render_map", "retrieve_context", "forecast",
+        "render_map", "detect_patterns", "retrieve_context", "forecast", "backtest", "explain_forecast", "what_if",
+        "find_analogs",
     }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]

@@ -180,7 +180,7 @@ def test_an_example_is_answered_with_steps_picture_and_evidence(visits: Visits) 
     assert all(re.fullmatch(r"E\d+ \(\d+\.\d(ms|s)\)", text) for text in times), times
     steps.filter(has_text="Forecasting").get_by_role("button").first.click()
     expect(steps.filter(has_text="Forecasting")).to_contain_text('node = "S096"')
-    picture = page.locator("#chat figure img")
+    picture = page.locator("#chat figure img").first
     expect(picture).to_have_js_property("complete", True)
     assert picture.evaluate("image => image.naturalWidth") > 600
     assert picture.get_attribute("alt")
@@ -264,7 +264,7 @@ def test_it_fits_a_phone(visits: Visits) -> None:
     visit.answer()
 
     right_edge = "node => node.getBoundingClientRect().right"
-    for part in ("#chat figure img", "#chat .footer", "#chat .thought-group >> nth=0", "#question"):
+    for part in ("#chat figure img >> nth=0", "#chat .footer", "#chat .thought-group >> nth=0", "#question"):
         assert visit.page.locator(part).evaluate(right_edge) <= 390, part
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
     expect(visit.page.locator("#question textarea")).to_be_in_viewport()

@@ -61,7 +61,7 @@ def test_an_embedding_reads_nothing_after_its_origin(checkpoint: Checkpoint, pan
 
 def test_a_planted_repetition_is_found(checkpoint: Checkpoint, panel: Panel) -> None:
     """The last twelve readings are those of two weeks before, at all nodes: a burst such as no other day has."""
-    values = panel.values("flow")
+    values = panel.values("flow").copy()
     then = len(values) - 14 * PER_DAY
     burst = values[then - HISTORY : then] * 2 + 60
     values[then - HISTORY : then] = values[-HISTORY:] = burst

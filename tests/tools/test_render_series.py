@@ -170,7 +170,7 @@ def test_auto_folds_a_week_by_its_day(context) -> None:
 
     assert reply.method == "uvh"
     assert reply.reason is not None
-    assert re.search(r"a cycle of 288 steps explains \d+% of the variance", reply.reason)
+    assert re.search(r"a cycle of 24 hours explains \d+% of the variance", reply.reason)
     assert "line" in reply.alternatives
     assert "uvh" not in reply.alternatives
     assert reply.figure == folded.figure
