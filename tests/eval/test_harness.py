@@ -22,7 +22,7 @@ from mm4st_agent.forecaster import metrics
 from mm4st_agent.forecaster.baselines import slot_mean, truth_at
 from mm4st_agent.forecaster.evaluation import MAX_CELLS
 
-SHORT = 0.02
+SHORT = 0.0005
 
 
 @pytest.fixture(scope="module")
