@@ -110,7 +110,7 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
         errors=evaluate(course, network.history, network.horizon, residuals, (name_of(network), predict, calibration)),
         epochs=fitted.epochs,
         best_validation_mae=fitted.best_mae,
-        minutes=round(fitted.minutes, 2),
+        minutes=round(fitted.minutes, 4),
         parameters=sum(p.numel() for p in fitted.network.parameters()),
         created=datetime.now(UTC),
         commit=source_commit(),
