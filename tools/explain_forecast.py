@@ -12,9 +12,10 @@ from pydantic import Field
 
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.forecast import check_readings
-from mm4st_agent.forecaster.measured import channel_at, kind_of, place_of
+from mm4st_agent.forecaster.measured import channel_at, place_of
 from mm4st_agent.forecaster.prediction import TrainedForecaster
 from mm4st_agent.toolspec import ImageHandle, Measured, Passage, ToolIn, ToolOut, ToolSpec, Unit
+from tools.about import AboutNode, about
 from tools.forecast import MAX_MINUTES
 from tools.readings import given
 
@@ -85,18 +86,10 @@ class DeletionOut(ToolOut):
     faithful: bool = Field(description="Whether random_below_percent is 90 or more.")
 
 
-class ExplainForecastOut(ToolOut):
+class ExplainForecastOut(AboutNode):
     """What moved the forecast; inputs of a model, not causes of traffic. None is undefined."""
 
-    dataset: str
-    synthetic: bool
-    node: Annotated[str, Unit("id")]
-    name: str
-    kind: str
-    channel: str
-    channel_title: str
     unit: str = Field(description="Of the forecast and of all effects.")
-    as_of: datetime
     minutes: Annotated[float, Unit("min")]
     covers_from: datetime
     covers_until: datetime
@@ -133,15 +126,7 @@ def explain_forecast(args: ExplainForecastIn, ctx: ToolContext) -> ExplainForeca
     forecast = found.forecast
     lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
     return ExplainForecastOut(
-        dataset=panel.name,
-        synthetic=panel.card.synthetic,
-        node=args.node,
-        name=panel.place_name(args.node),
-        kind=kind_of(panel, args.node),
-        channel=channel.name,
-        channel_title=channel.label,
-        unit=found.unit,
-        as_of=panel.end.to_pydatetime(),
+        **{**about(panel, args.node, channel), "unit": found.unit},
         minutes=horizon * panel.step_s / 60,
         covers_from=forecast.times[0].to_pydatetime(),
         covers_until=(forecast.times[-1] + lasts).to_pydatetime(),

@@ -17,8 +17,9 @@ from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.calibration import aggregate
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings, duration, total_unit
-from mm4st_agent.forecaster.measured import channel_at, kind_of, measuring, place_of
+from mm4st_agent.forecaster.measured import channel_at, measuring, place_of
 from mm4st_agent.toolspec import ImageHandle, Measured, Passage, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
+from tools.about import AboutNode, about
 from tools.forecast import MAX_MINUTES
 from tools.log_entries import entries_near, passage_of
 from tools.readings import given, mean_of
@@ -77,18 +78,9 @@ class Outcomes(ToolOut):
     inside: int = Field(description="How many of the analogs ended within the forecast's 80 % interval.")
 
 
-class FindAnalogsOut(ToolOut):
+class FindAnalogsOut(AboutNode):
     """Past moments like now, the most alike first; None is undefined."""
 
-    dataset: str
-    synthetic: bool
-    node: Annotated[str, Unit("id")]
-    name: str
-    kind: str = Field(description="What sort of place; '' where the data name none.")
-    channel: str
-    channel_title: str
-    unit: str
-    as_of: datetime
     model: str = Field(description="Whose embeddings are compared.")
     forecast_by: str = Field(description="What the forecast comes from: the model, or a baseline that did better.")
     minutes: Annotated[float, Unit("min")]
@@ -151,15 +143,7 @@ def find_analogs(args: FindAnalogsIn, ctx: ToolContext) -> FindAnalogsOut:
     analogs = [_analog(search, panel, found, row, cosine) for row, cosine in search.taken]
     around = search.grid.around
     return FindAnalogsOut(
-        dataset=panel.name,
-        synthetic=panel.card.synthetic,
-        node=args.node,
-        name=panel.place_name(args.node),
-        kind=kind_of(panel, args.node),
-        channel=channel.name,
-        channel_title=channel.label,
-        unit=channel.unit,
-        as_of=panel.end.to_pydatetime(),
+        **about(panel, args.node, channel),
         model=forecaster.name,
         forecast_by=found.model,
         minutes=horizon * panel.step_s / 60,

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings
-from mm4st_agent.forecaster.measured import channel_at, kind_of, latest, place_of
+from mm4st_agent.forecaster.measured import channel_at, latest, place_of
 from mm4st_agent.toolspec import ImageHandle, Measured, ToolIn, ToolOut, ToolSpec, Unit
+from tools.about import AboutNode, about
 from tools.readings import given, mean_of
 
 if TYPE_CHECKING:
@@ -75,18 +76,9 @@ class ForecastBacktest(ToolOut):
     where: str
 
 
-class ForecastOut(ToolOut):
+class ForecastOut(AboutNode):
     """Numbers from `model` only; None is undefined."""
 
-    dataset: str
-    synthetic: bool
-    node: Annotated[str, Unit("id")]
-    name: str
-    kind: str = Field(description="What sort of place, such as 'air station'; '' where the data name none.")
-    channel: str
-    channel_title: str
-    unit: str
-    as_of: datetime
     model: str = Field(description="What the numbers come from: the trained model, or a baseline that did better.")
     minutes: Annotated[float, Unit("min")]
     step_minutes: Annotated[float, Unit("min")]
@@ -126,15 +118,7 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
     lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
     total = found.total
     return ForecastOut(
-        dataset=panel.name,
-        synthetic=panel.card.synthetic,
-        node=args.node,
-        name=panel.place_name(args.node),
-        kind=kind_of(panel, args.node),
-        channel=channel.name,
-        channel_title=channel.label,
-        unit=channel.unit,
-        as_of=panel.end.to_pydatetime(),
+        **about(panel, args.node, channel),
         model=found.model,
         minutes=horizon * panel.step_s / 60,
         step_minutes=panel.step_s / 60,

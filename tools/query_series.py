@@ -10,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mm4st_agent.forecaster.measured import channel_at, kind_of, word_of
+from mm4st_agent.forecaster.measured import channel_at, word_of
 from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
-from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
+from mm4st_agent.toolspec import Measured, ToolIn, ToolSpec, Unit, UnitOf
+from tools.about import AboutNode, about
 from tools.context import cut_at
 from tools.readings import RECENT_S, given, mean_of, usual_level
 
@@ -51,18 +52,9 @@ class QuerySeriesIn(ToolIn):
     )
 
 
-class QuerySeriesOut(ToolOut):
+class QuerySeriesOut(AboutNode):
     """Numbers over measured readings only; imputed ones are counted, never averaged. None is undefined."""
 
-    dataset: str
-    synthetic: bool
-    node: Annotated[str, Unit("id")]
-    name: str
-    kind: str = Field(description="What sort of place, such as 'air station'; '' where the data name none.")
-    channel: str
-    channel_title: str
-    unit: str
-    as_of: datetime = Field(description="The clock of the question.")
     until: datetime = Field(description="Where the window ends: the clock, or earlier where asked.")
     window_start: datetime = Field(description="Stamp of the first step of the window.")
     window_end: datetime = Field(description="Stamp of the last step of the window.")
@@ -130,15 +122,7 @@ def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
     slope, trend = _trend(observed[-trend_steps:], panel.step_s)
     extremes = _extremes(observed[window], times[window])
     return QuerySeriesOut(
-        dataset=panel.name,
-        synthetic=panel.card.synthetic,
-        node=args.node,
-        name=panel.place_name(args.node),
-        kind=kind_of(panel, args.node),
-        channel=channel.name,
-        channel_title=channel.label,
-        unit=channel.unit,
-        as_of=known.end.to_pydatetime(),
+        **about(known, args.node, channel),
         until=panel.end.to_pydatetime(),
         window_start=times[window][0].to_pydatetime(),
         window_end=times[-1].to_pydatetime(),

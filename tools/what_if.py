@@ -14,8 +14,9 @@ from pydantic import Field
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings, total_unit
-from mm4st_agent.forecaster.measured import channel_at, kind_of, latest, place_of
+from mm4st_agent.forecaster.measured import channel_at, latest, place_of
 from mm4st_agent.toolspec import ImageHandle, Measured, Passage, ToolIn, ToolOut, ToolSpec, Unit
+from tools.about import AboutNode, about
 from tools.changes import (
     AddEvent,
     Change,
@@ -99,18 +100,9 @@ class ChangeMade(ToolOut):
     entries: list[Passage] = Field(description="Entries that were taken out of the log.")
 
 
-class WhatIfOut(ToolOut):
+class WhatIfOut(AboutNode):
     """What `model` forecasts from changed inputs; it is what the model makes of them, not what would have happened."""
 
-    dataset: str
-    synthetic: bool
-    node: Annotated[str, Unit("id")]
-    name: str
-    kind: str = Field(description="What sort of place; '' where the data name none.")
-    channel: str
-    channel_title: str
-    unit: str
-    as_of: datetime
     model: str
     minutes: Annotated[float, Unit("min")]
     step_minutes: Annotated[float, Unit("min")]
@@ -151,15 +143,7 @@ def what_if(args: WhatIfIn, ctx: ToolContext) -> WhatIfOut:
     unit = total_unit(channel)
     before_median = float(runs.before.total[0, 1])
     return WhatIfOut(
-        dataset=panel.name,
-        synthetic=panel.card.synthetic,
-        node=args.node,
-        name=panel.place_name(args.node),
-        kind=kind_of(panel, args.node),
-        channel=channel.name,
-        channel_title=channel.label,
-        unit=channel.unit,
-        as_of=panel.end.to_pydatetime(),
+        **about(panel, args.node, channel),
         model=forecaster.name,
         minutes=horizon * panel.step_s / 60,
         step_minutes=panel.step_s / 60,

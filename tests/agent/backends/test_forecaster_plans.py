@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,14 @@ import pytest
 
 import prompts
 from mm4st_agent.agent.answer import Answer
-from mm4st_agent.agent.backends.embedded import EmbeddedChatModel, embedded_chat_model
 from mm4st_agent.agent.backends.intents import EXAMPLES
 from mm4st_agent.agent.backends.placing import Step
 from mm4st_agent.agent.backends.probes import Probe, probe
 from mm4st_agent.agent.backends.suppositions import supposed
-from mm4st_agent.agent.backends.turns import Exchange, Result, Turn
-from mm4st_agent.agent.chat import Session
+from mm4st_agent.agent.backends.turns import Exchange, Result
 from mm4st_agent.agent.claims import check
 from mm4st_agent.agent.ledger import from_reply
-from mm4st_agent.knowledge.embedding import minilm
 from mm4st_agent.runtime import Runtime
-from mm4st_agent.settings import load_settings
 from mm4st_agent.toolspec import Passage
 from tools.explain_forecast import DriverOut, ExplainForecastOut, ModalityShares
 
@@ -33,28 +29,8 @@ ABOUT_S096 = Exchange("How is S096?", [Result("query_series", {"node": "S096"}, 
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    return Runtime(load_settings(home=tmp_path_factory.mktemp("home")))
-
-
-@pytest.fixture(scope="module")
-def plan(runtime: Runtime) -> Plan:
-    """The first calls of a question after those that look up what is meant, or the text where none follow."""
-    model: EmbeddedChatModel = embedded_chat_model(lambda texts: minilm().encode(texts))
-    whole = runtime.registry.open("demo")
-    session = Session.of(whole.until(whole.now))
-
-    def ask(question: str, *earlier: Exchange) -> list[Step] | str:
-        found: list[Result] = []
-        while True:
-            said = model.answer(Turn(question, found, session=session, earlier=list(earlier)))
-            if isinstance(said, str) or any(name not in LOOKED_UP for name, _ in said):
-                return said
-            for name, args in said:
-                reply = runtime.tool(name, args).model_dump(mode="json")
-                found.append(Result(name, args, {"evidence": f"E{len(found) + 1}", **reply}))
-
-    return ask
+def plan(planner: Callable[[Collection[str]], Plan]) -> Plan:
+    return planner(LOOKED_UP)
 
 
 def _called(said: list[Step] | str, tool: str) -> list[dict[str, Any]]:

@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mm4st_agent.agent.answer import Answer
-from mm4st_agent.agent.backends.embedded import EmbeddedChatModel, embedded_chat_model
 from mm4st_agent.agent.backends.intents import EXAMPLES
 from mm4st_agent.agent.backends.placing import Step
-from mm4st_agent.agent.backends.turns import Exchange, Result, Turn
-from mm4st_agent.agent.chat import Session
-from mm4st_agent.knowledge.embedding import minilm
 from mm4st_agent.runtime import Runtime
-from mm4st_agent.settings import load_settings
 
 Plan = Callable[..., list[Step] | str]
 
 
 @pytest.fixture(scope="module")
-def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    return Runtime(load_settings(home=tmp_path_factory.mktemp("home")))
-
-
-@pytest.fixture(scope="module")
-def plan(runtime: Runtime) -> Plan:
-    """The first calls of a question after those that find its places, or the text where none follow."""
-    model: EmbeddedChatModel = embedded_chat_model(lambda texts: minilm().encode(texts))
-    whole = runtime.registry.open("demo")
-    session = Session.of(whole.until(whole.now))
-
-    def ask(question: str, *earlier: Exchange) -> list[Step] | str:
-        found: list[Result] = []
-        while True:
-            said = model.answer(Turn(question, found, session=session, earlier=list(earlier)))
-            if isinstance(said, str) or any(name != "find_places" for name, _ in said):
-                return said
-            for name, args in said:
-                reply = runtime.tool(name, args).model_dump(mode="json")
-                found.append(Result(name, args, {"evidence": f"E{len(found) + 1}", **reply}))
-
-    return ask
+def plan(planner: Callable[[Collection[str]], Plan]) -> Plan:
+    return planner({"find_places"})
 
 
 def _called(said: list[Step] | str, tool: str) -> list[dict[str, Any]]:
