@@ -7,6 +7,7 @@ The positions of text and vision stay in the sequence, as zeros: whatever reads 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import nn
@@ -40,7 +41,7 @@ def modality_means(tokens: Tokens, weight: torch.Tensor) -> torch.Tensor:
     )
 
 
-class Fold(nn.Module):
+class Fold(nn.Module, ABC):
     """A way to fuse text and vision into the series tokens.
 
     A subclass implements `fold`; `own` and `seen` give it what belongs together. An absent modality is zeros there,
@@ -65,11 +66,11 @@ class Fold(nn.Module):
         values = functional.pad(series, (0, 0, before, 0))
         return Fused(values, shares, values.new_zeros(()) if loss is None else loss)
 
+    @abstractmethod
     def fold(
         self, tokens: Tokens, affinity: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """The series tokens `(B, M, d)`, their shares `(B, M, 3)` or None, and the loss of the fusion or None."""
-        raise NotImplementedError
 
     @staticmethod
     def own(tokens: Tokens) -> torch.Tensor:
