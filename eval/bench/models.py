@@ -14,6 +14,7 @@ from eval.peers.outcome import Report
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster import baselines
 from mm4st_agent.forecaster.baselines import FUNCTIONS
+from mm4st_agent.forecaster.train_config import BASE_EPOCHS
 
 When: TypeAlias = Literal["always", "few-shot", "named"]
 
@@ -107,11 +108,11 @@ def _numeric(task: Task) -> dict[str, Any]:
     return {"history": task.history, "horizon": task.horizon}
 
 
-def _ours(title: str, network: Callable[[Task], dict[str, Any]], when: When = "always") -> Model:
+def _ours(title: str, network: Callable[[Task], dict[str, Any]], when: When = "always", base_epochs: int = 0) -> Model:
     """A forecaster of this project; `network` gives the fields of its config that are not the default."""
 
     def training(task: Task) -> dict[str, Any]:
-        return {"network": network(task)}
+        return {"network": network(task), "base_epochs": base_epochs}
 
     def fit(task: Task, seed: int, minutes: float | None, report: Report) -> Fitted:
         from eval.bench.ours import fit_ours
@@ -141,8 +142,8 @@ MODELS: Mapping[str, Model] = {
     "graph-wavenet": _peer("graph-wavenet", "Graph WaveNet", checks=4),
     "staeformer": _peer("staeformer", "STAEformer", when="few-shot"),
     "st-vlm-numeric": _ours("ST-VLM numeric", _numeric),
-    "st-vlm-pico": _ours("ST-VLM pico", _st_vlm("pico")),
-    "st-vlm-nano": _ours("ST-VLM nano", _st_vlm("nano"), when="named"),
+    "st-vlm-pico": _ours("ST-VLM pico", _st_vlm("pico"), base_epochs=BASE_EPOCHS),
+    "st-vlm-nano": _ours("ST-VLM nano", _st_vlm("nano"), "named", BASE_EPOCHS),
 }
 """By the name that `--models` takes, in the order of the table."""
 

@@ -42,6 +42,11 @@ LAYOUTS = ("strip", "raster", "dayfold")
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs, or processes.")
 @click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True)
 @click.option("--max-epochs", type=click.IntRange(min=1), default=60, show_default=True)
+@click.option(
+    "--base-epochs",
+    type=click.IntRange(min=0),
+    help="Of these: the numeric branch learns alone, many times faster.  [default: 8, at most half of them]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @json_option
 def train(
@@ -50,6 +55,8 @@ def train(
     backbone: str,
     fusion: str | None,
     layout: str | None,
+    base_epochs: int | None,
+    max_epochs: int,
     as_json: bool,
     **training: Any,
 ) -> None:
@@ -60,8 +67,12 @@ def train(
     given = {"fusion": fusion, "layout": layout}
     network = _network(backbone, {option: value for option, value in given.items() if value is not None})
 
+    from mm4st_agent.forecaster.train_config import BASE_EPOCHS
     from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
 
+    if base_epochs is None:
+        base_epochs = min(BASE_EPOCHS, max_epochs // 2) if network else 0
+    training |= {"base_epochs": base_epochs, "max_epochs": max_epochs}
     out = runtime.checkpoints / f"{panel.name}-{name}"
     config = TrainConfig.model_validate({"network": network, **training})
     card = train_checkpoint(panel, name, out=out, config=config)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
 
 from mm4st_agent.errors import UsageError
-from mm4st_agent.forecaster.config import MEDIAN
+from mm4st_agent.forecaster.config import MEDIAN, NumericConfig
 from mm4st_agent.forecaster.networks import AnyInputs, Network
 from mm4st_agent.forecaster.numeric import NumericBranch
 from mm4st_agent.forecaster.stvlm.config import StVlmConfig
@@ -214,8 +214,21 @@ def devices(config: TrainConfig) -> dict[str, Any]:
         "accelerator": "gpu" if gpus else "cpu",
         "devices": count,
         "strategy": several if count > 1 else "auto",
-        "precision": "bf16-mixed" if gpus and isinstance(config.network, StVlmConfig) else "32-true",
+        "precision": "bf16-mixed" if half_precision(config.network, gpus) else "32-true",
     }
+
+
+def half_precision(network: NumericConfig | StVlmConfig, gpus: int) -> bool:
+    """Whether it helps: an ST-VLM learns 1.5 times faster on a processor that multiplies bfloat16, its weights alike.
+
+    A pretrained backbone does so on a GPU only.
+    """
+    if isinstance(network, NumericConfig):
+        return False
+    if gpus:
+        return True
+    able = torch.cpu.get_capabilities()
+    return network.shape is not None and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from mm4st_agent.forecaster.config import NumericConfig
 from mm4st_agent.forecaster.stvlm.config import StVlmConfig
 
+BASE_EPOCHS = 8
+"""`TrainConfig.base_epochs` of an ST-VLM that is trained for use."""
+
 
 class TrainConfig(BaseModel):
     """How to train; the same data, channel and config continue an interrupted training."""

@@ -283,8 +283,20 @@ def test_more_gpus_than_there_are(config: TrainConfig, monkeypatch: pytest.Monke
     assert devices(fused)["precision"] == "bf16-mixed"
     monkeypatch.undo()
     if not torch.cuda.is_available():
-        assert devices(fused)["precision"] == "32-true"
         assert devices(fused)["accelerator"] == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"), [({"avx512_bf16": True}, "bf16-mixed"), ({"avx2": True}, "32-true")]
+)
+def test_half_precision_on_a_processor_that_has_it(
+    config: TrainConfig, capabilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+
+    assert devices(config.model_copy(update={"network": StVlmConfig()}))["precision"] == precision
+    assert devices(config)["precision"] == "32-true"
 
 
 def test_shots_without_a_window(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
