@@ -122,10 +122,10 @@ def recorded(
         UsageError: there is no such channel or model.
         DataError: there is no record, or one is of other data.
     """
-    from eval.bench.models import MODELS, chosen
+    from eval.bench.models import chosen, compared_models
     from eval.bench.records import read_records
 
-    picked = MODELS if models is None else chosen(models, few_shot=True)
+    picked = compared_models() if models is None else chosen(models, few_shot=True)
     name = panel.channel(channel).name
     found = read_records(results, panel.name, name, shots, picked)
     amount = f" with {shots.share:g} of the training part ({shots.which})" if shots else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from eval.peers.outcome import Report
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster import baselines
 from mm4st_agent.forecaster.baselines import FUNCTIONS
+from mm4st_agent.forecaster.stvlm.config import FusionName
 from mm4st_agent.forecaster.train_config import BASE_EPOCHS
 
 When: TypeAlias = Literal["always", "few-shot", "named"]
@@ -108,8 +109,18 @@ def _numeric(task: Task) -> dict[str, Any]:
     return {"history": task.history, "horizon": task.horizon}
 
 
-def _ours(title: str, network: Callable[[Task], dict[str, Any]], when: When = "always", base_epochs: int = 0) -> Model:
-    """A forecaster of this project; `network` gives the fields of its config that are not the default."""
+def _ours(
+    title: str,
+    network: Callable[[Task], dict[str, Any]],
+    when: When = "always",
+    base_epochs: int = 0,
+    *,
+    control: bool = False,
+) -> Model:
+    """A forecaster of this project; `network` gives the fields of its config that are not the default.
+
+    A `control` lacks something that a forecaster of ours has, and is what that one is compared with.
+    """
 
     def training(task: Task) -> dict[str, Any]:
         return {"network": network(task), "base_epochs": base_epochs}
@@ -124,11 +135,30 @@ def _ours(title: str, network: Callable[[Task], dict[str, Any]], when: When = "a
 
         return identity(training_config(task, training(task), 0, None))
 
-    return Model(title, fit, config, ours=True, when=when)
+    return Model(title, fit, config, ours=not control, when=when)
 
 
-def _st_vlm(backbone: str) -> Callable[[Task], dict[str, Any]]:
-    return lambda task: {"numeric": _numeric(task), "backbone": backbone}
+def _st_vlm(backbone: str, **options: Any) -> Callable[[Task], dict[str, Any]]:
+    return lambda task: {"numeric": _numeric(task), "backbone": backbone, **options}
+
+
+def _control(title: str, **options: Any) -> Model:
+    return _ours(title, _st_vlm("pico", **options), "named", BASE_EPOCHS, control=True)
+
+
+MODALITIES: Mapping[str, Model] = {
+    "series-only": _control("series alone", text_tokens=0, vision="none"),
+    "text-other": _control("text of other windows", told="other"),
+    "text-constant": _control("always the same text", told="constant"),
+    "text-numbers": _control("facts as numbers", told="numbers"),
+    "vision-other": _control("other windows' pictures", shown="other"),
+    "vision-blank": _control("blank pictures", shown="blank"),
+    "vision-numbers": _control("pictures as numbers", vision="nodes"),
+}
+"""What pico is compared with to learn whether text and vision pay."""
+FUSIONS: Mapping[str, Model] = {
+    f"fusion-{name}": _control(f"fusion: {name}", fusion=name) for name in get_args(FusionName) if name != "attention"
+}
 
 
 MODELS: Mapping[str, Model] = {
@@ -144,8 +174,17 @@ MODELS: Mapping[str, Model] = {
     "st-vlm-numeric": _ours("ST-VLM numeric", _numeric),
     "st-vlm-pico": _ours("ST-VLM pico", _st_vlm("pico"), base_epochs=BASE_EPOCHS),
     "st-vlm-nano": _ours("ST-VLM nano", _st_vlm("nano"), "named", BASE_EPOCHS),
+    **MODALITIES,
+    **FUSIONS,
 }
 """By the name that `--models` takes, in the order of the table."""
+GROUPS = {"modalities": ("st-vlm-pico", *MODALITIES), "fusions": ("st-vlm-pico", *FUSIONS)}
+"""Names that stand for several models."""
+
+
+def compared_models() -> dict[str, Model]:
+    """All but the controls."""
+    return {name: model for name, model in MODELS.items() if name not in {**MODALITIES, **FUSIONS}}
 
 
 def chosen(names: tuple[str, ...] | None, *, few_shot: bool) -> dict[str, Model]:
@@ -160,7 +199,8 @@ def chosen(names: tuple[str, ...] | None, *, few_shot: bool) -> dict[str, Model]
             for name, model in MODELS.items()
             if model.when == "always" or (few_shot and model.when == "few-shot")
         }
+    names = tuple(each for name in names for each in GROUPS.get(name, (name,)))
     unknown = [name for name in names if name not in MODELS]
     if unknown:
-        raise UsageError(f"No model {unknown[0]!r} is compared.", f"Known: {', '.join(MODELS)}.")
+        raise UsageError(f"No model {unknown[0]!r} is compared.", f"Known: {', '.join((*GROUPS, *MODELS))}.")
     return {name: model for name, model in MODELS.items() if name in names}

@@ -15,6 +15,7 @@ from eval.peers.outcome import Stopped
 from mm4st_agent.forecaster.checkpoint import Checkpoint, load
 from mm4st_agent.forecaster.config import NumericConfig
 from mm4st_agent.forecaster.evaluation import Course
+from mm4st_agent.forecaster.stvlm.config import StVlmConfig
 from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
 
 
@@ -25,11 +26,18 @@ def training_config(task: Task, training: dict[str, Any], seed: int, minutes: fl
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """What tells trainings of one task apart, without seed and budget; the numeric branch alone has fewer options."""
+    """What tells trainings of one task apart, without seed and budget; the numeric branch alone has fewer options.
+
+    Controls are named only where there are any.
+    """
     left_out = {"seed", "max_minutes", "shares", "devices"}
     if isinstance(config.network, NumericConfig):
         left_out |= {"fusion_learning_rate", "warm_up_steps", "frozen_epochs"}
-    return config.model_dump(mode="json", exclude=left_out)
+    told = config.model_dump(mode="json", exclude=left_out)
+    for name in ("told", "shown"):
+        if isinstance(config.network, StVlmConfig) and told["network"][name] == StVlmConfig.model_fields[name].default:
+            del told["network"][name]
+    return told
 
 
 def fit_ours(task: Task, training: dict[str, Any], seed: int, minutes: float | None) -> Fitted:

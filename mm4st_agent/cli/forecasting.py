@@ -129,7 +129,10 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 @click.argument("what", type=click.Choice(["forecast", "imaging", "explain", "what-if"]))
 @click.option("--dataset", help="Compare ST-VLM with the peers on this data set; for 'forecast'.")
 @click.option("--channel", help="The quantity; the data set's main one by default.")
-@click.option("--models", help="Names of the models, with commas between them; all by default.")
+@click.option(
+    "--models",
+    help="Names of the models, with commas between them; 'modalities' and 'fusions' stand for their controls.",
+)
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--shots", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of the training part.")
 @click.option("--which", type=click.Choice(["first", "last"]), default="first", show_default=True, help="Of --shots.")

@@ -27,6 +27,13 @@ Order = Literal["fiedler", "hilbert", "kd", "given", "random"]
 RankRule = Literal["adaptive", "uniform", "random", "adalora", "none"]
 """How much rank each adapter of a pretrained backbone gets; all but 'none' have as many parameters as 'adaptive'."""
 
+Vision = Literal["patches", "tower", "nodes", "none"]
+"""An encoder from scratch, the vision tower of a pretrained backbone, the control `NodePixels`, or no picture."""
+Told = Literal["prompt", "other", "constant", "numbers"]
+"""The prompt of the window, or a control: that of another window, of always the same one, its facts as numbers."""
+Shown = Literal["own", "other", "blank"]
+"""The picture of the window, or a control: that of another window, or nothing measured."""
+
 
 class BackboneConfig(BaseModel):
     """A transformer from scratch."""
@@ -60,8 +67,9 @@ class StVlmConfig(BaseModel):
     """At most so many vision tokens, and as many series tokens."""
     text_tokens: int = Field(96, ge=0, le=512)
     """At most so many in a prompt; later lines are left out whole. 0: no text."""
-    vision: Literal["patches", "tower", "none"] = "patches"
-    """An encoder from scratch, the vision tower of a pretrained backbone, or no picture."""
+    told: Told = "prompt"
+    vision: Vision = "patches"
+    shown: Shown = "own"
     layers: int | None = Field(None, ge=1)
     """Of a pretrained language model, the first so many; None is all."""
     ranks: RankRule = "adaptive"
@@ -83,6 +91,8 @@ class StVlmConfig(BaseModel):
     def _fits_the_backbone(self) -> Self:
         if self.shape is not None and self.vision == "tower":
             raise ValueError(f"the backbone {self.backbone!r} has no vision tower; use vision 'patches'")
+        if (self.vision == "nodes" and self.layout != "strip") or (self.shown != "own" and self.layout == "dayfold"):
+            raise ValueError(f"the controls of the picture have no layout {self.layout!r}; use layout 'strip'")
         if self.shape is not None and self.layers is not None:
             raise ValueError(f"the layers of {self.backbone!r} are fixed; leave 'layers' out")
         return self

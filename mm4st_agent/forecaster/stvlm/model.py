@@ -15,6 +15,7 @@ from mm4st_agent.forecaster.config import MEDIAN
 from mm4st_agent.forecaster.numeric import NumericBranch, masked_loss
 from mm4st_agent.forecaster.stvlm.backbone import Backbone, TokenReader
 from mm4st_agent.forecaster.stvlm.config import StVlmConfig
+from mm4st_agent.forecaster.stvlm.controls import FactTokens, NodePixels
 from mm4st_agent.forecaster.stvlm.head import NodeHead
 from mm4st_agent.forecaster.stvlm.hub import HubBackbone
 from mm4st_agent.forecaster.stvlm.regions import Regions
@@ -65,14 +66,18 @@ class StVlm(nn.Module):
         self.words = NodeText(node_words, numeric.hidden)
         self.series = SeriesTokens(regions, numeric.hidden, width)
         self.vision = tower
-        if config.vision == "patches":
+        if config.vision == "nodes":
+            self.vision = NodePixels(regions, width, history=numeric.history)
+        elif config.vision == "patches":
             self.vision = VisionEncoder(
                 regions, width, history=numeric.history, horizon=numeric.horizon, layout=config.layout, grid=grid
             )
         # A pretrained backbone embeds the ids of its own tokenizer.
         own_words = isinstance(backbone, HubBackbone)
-        self.text = TextEncoder(width, limit=config.text_tokens) if config.text_tokens and not own_words else None
-        self.about = nn.Linear(numeric.hidden, width)
+        reads = config.text_tokens > 0 and config.told != "numbers"
+        self.text = TextEncoder(width, limit=config.text_tokens) if reads and not own_words else None
+        self.facts = FactTokens(regions, width) if config.told == "numbers" else None
+        self.about = nn.Linear(numeric.hidden, width) if reads else None
         self.head = NodeHead(regions, numeric.hidden, width, numeric.horizon)
         self.segment_of: torch.Tensor
         self.register_buffer("segment_of", torch.from_numpy(regions.of_node), persistent=False)
@@ -117,13 +122,18 @@ class StVlm(nn.Module):
         windows = len(states)
         everywhere = torch.arange(self.regions.segments, device=states.device).expand(windows, -1)
         parts: list[tuple[Modality, torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        if self.config.text_tokens:
+        if self.facts is not None:
+            assert batch.facts is not None
+            given = self.facts(batch.facts)
+            parts.append((Modality.TEXT, given, self._kept(states).expand(-1, given.shape[1]), everywhere))
+        elif self.config.text_tokens:
             words = self.backbone.embed_text if isinstance(self.backbone, HubBackbone) else self.text
             assert words is not None
             given = words(batch.text) + self._about(batch.text, states)
             parts.append((Modality.TEXT, given, batch.text.present & self._kept(states), self._places(batch.text)))
         if self.vision is not None:
-            seen = self.vision(batch)
+            shown = batch.numeric if batch.shown is None else batch.numeric._replace(history=batch.shown)
+            seen = self.vision(batch._replace(numeric=shown))
             parts.append((Modality.VISION, seen, self._kept(states).expand(-1, seen.shape[1]), everywhere))
         series = self.series(states)
         parts.append((Modality.SERIES, series, torch.ones_like(everywhere, dtype=torch.bool), everywhere))
@@ -138,6 +148,7 @@ class StVlm(nn.Module):
     def _about(self, text: TextBatch, states: torch.Tensor) -> torch.Tensor:
         """`(B, L, width)` the state of the node that a line is about, so that the head finds it."""
         node = text.node.clamp(min=0)
+        assert self.about is not None
         told: torch.Tensor = self.about(states.gather(1, node[..., None].expand(-1, -1, states.shape[-1])))
         return told * (text.node != EVERYWHERE)[..., None]
 

@@ -15,6 +15,7 @@ from mm4st_agent.data.windows import Scaler
 from mm4st_agent.forecaster.inputs import Inputs, Preparation
 from mm4st_agent.forecaster.slots import Slots
 from mm4st_agent.forecaster.stvlm.config import StVlmConfig
+from mm4st_agent.forecaster.stvlm.controls import elsewhere
 from mm4st_agent.forecaster.stvlm.facts import Facts, FactStatistics
 from mm4st_agent.forecaster.stvlm.regions import Regions
 from mm4st_agent.forecaster.stvlm.text import node_lines
@@ -45,10 +46,22 @@ class StInputs:
     def windows(self, origins: torch.Tensor, history: int, horizon: int) -> StBatch:
         """As `Inputs.windows`; a prompt is written when its window is first asked for."""
         days = self._days(origins, history, horizon) if self.config.layout == "dayfold" else None
-        return StBatch(self.numeric.windows(origins, history, horizon), self.text(origins), days)
+        numeric = self.numeric.windows(origins, history, horizon)
+        facts, shown = None, None
+        if self.config.told == "numbers":
+            facts = torch.from_numpy(np.stack([self.facts.numeric_facts(origin) for origin in origins.tolist()]))
+        if self.config.shown == "other":
+            shown = self.numeric.windows(elsewhere(origins, history), history, horizon).history
+        elif self.config.shown == "blank":
+            shown = torch.zeros_like(numeric.history)
+        return StBatch(numeric, self.text(origins), days, facts, shown)
 
     def text(self, origins: torch.Tensor) -> TextBatch:
-        """The prompts of windows whose first forecast step is at `origins` `(B,)`."""
+        """The prompts of windows whose first forecast step is at `origins` `(B,)`, or what is told in their place."""
+        if self.config.told in ("constant", "numbers"):
+            origins = torch.full_like(origins, self.config.history)
+        elif self.config.told == "other":
+            origins = elsewhere(origins, self.config.history)
         asked = origins.tolist()
         new = list(dict.fromkeys(origin for origin in asked if origin not in self._texts))
         if new:

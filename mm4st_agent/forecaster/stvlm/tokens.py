@@ -57,11 +57,15 @@ class StBatch(NamedTuple):
         text: The prompts.
         days: `(B, days, history + horizon, N, 4)`, see `inputs.CHANNELS`: the same slots of earlier days, the latest
             day first; None where the layout does not read them.
+        facts: `(B, N, F)` what the prompts say, as numbers; None where the network reads the prompts.
+        shown: `(B, history, N, 4)` the history in the picture, where it is not that of `numeric`.
     """
 
     numeric: Batch
     text: TextBatch
     days: torch.Tensor | None = None
+    facts: torch.Tensor | None = None
+    shown: torch.Tensor | None = None
 
 
 class Tokens(NamedTuple):
