@@ -62,6 +62,6 @@ def predictor(checkpoint: Checkpoint, course: Course) -> Predict:
     inputs = checkpoint.inputs(course.panel, course.observed, course.history.slots)
 
     def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
-        return checkpoint.card.calibration.apply(checkpoint.quantiles(inputs, origins))
+        return checkpoint.calibrated(inputs, course.history.slots, origins)
 
     return predict

@@ -147,7 +147,7 @@ class Window:
                 some = distinct[start : start + size]
                 scaled = self._quantiles(self._without(some), [Part("picture") in removal for removal in some])
                 fan = self.checkpoint.preparation.scaler.inverse(scaled.numpy())
-                median = card.calibration.apply(fan)[:, self.steps, self.node, MEDIAN]
+                median = card.calibration.bounded(fan[:, self.steps, self.node, MEDIAN])
                 found |= dict(zip(some, aggregate(median, self.aggregation, axis=1).tolist(), strict=True))
         return np.array([found[frozenset(removal)] for removal in removals], dtype=np.float64)
 

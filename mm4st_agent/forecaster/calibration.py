@@ -1,7 +1,7 @@
 """Intervals that held on the validation part: split-conformal factors, and residuals of baselines.
 
-The network's interval is widened or narrowed, on each side and for each horizon step, by the factor
-that would have made it cover its nominal share of the validation cells. The same is done for the total
+The network's interval is widened or narrowed, on each side, for each horizon step and quarter of the day, by the
+factor that would have made it cover its nominal share of the validation cells. The same is done for the total
 (or mean) over the first h steps, whose interval starts from the comonotone sum of the half-widths: the
 errors of neighbouring steps go together, so half-widths add up rather than square.
 
@@ -32,43 +32,59 @@ Aggregation = Literal["sum", "mean"]
 _SIDES = ((0, 0.1), (1, 0.25), (3, 0.25), (4, 0.1))
 """Position of each quantile but the median, and the share of truths beyond it."""
 _SMALLEST = 1e-6
+PARTS = 4
+"""Equal parts of the local day that have factors of their own: night, morning, afternoon, evening."""
+_ENOUGH = 400
+"""Validation cells of a step in a part of the day, without which the factors of the whole day serve there."""
+
+StepFactors = tuple[float, float, float, float]
 
 
 class Calibration(BaseModel):
     """Factors on the half-widths; `factors[h][side]` for horizon step h, in the order .1 .25 .75 .9.
 
     Attributes:
-        steps: `(H, 4)` for single steps.
+        steps: `(H, 4)` for single steps, at any time of the day.
+        parts: `(PARTS, H, 4)` the same for steps in each part of the day, `()` where a part has no factors of its own;
+            empty in checkpoints of before there were any.
         totals: `(H, 2)` lower and upper side, for the total or mean over the first h + 1 steps.
         lowest: No value below this is forecast: 0 where no training reading is negative; else None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: tuple[tuple[float, float, float, float], ...]
+    steps: tuple[StepFactors, ...]
+    parts: tuple[tuple[StepFactors, ...], ...] = ()
     totals: tuple[tuple[float, float], ...]
     lowest: float | None
 
     @classmethod
-    def fit(cls, truth: Array, quantiles: Array, aggregation: Aggregation, lowest: float | None) -> Calibration:
+    def fit(
+        cls,
+        truth: Array,
+        quantiles: Array,
+        parts: NDArray[np.integer],
+        aggregation: Aggregation,
+        lowest: float | None,
+    ) -> Calibration:
         """Fit to the validation part.
 
         Args:
             truth: `(W, H, N)` in the channel's unit; NaN is missing or imputed.
             quantiles: `(W, H, N, 5)` as the network gave them.
+            parts: `(W, H)` the part of the day of each step, see `Slots.parts_of_day`.
             aggregation: How the channel adds up over time.
             lowest: See the class.
         """
         horizon = truth.shape[1]
-        steps = []
-        for h in range(horizon):
-            median = quantiles[:, h, :, MEDIAN]
-            one, two, three, four = (
-                _factor(truth[:, h], median, quantiles[:, h, :, side], beyond) for side, beyond in _SIDES
-            )
-            steps.append((one, two, three, four))
-        cls_steps = cls(steps=tuple(steps), totals=((1.0, 1.0),) * horizon, lowest=lowest)
-        fan = cls_steps.apply(quantiles)
+        steps = _steps(truth, quantiles)
+        by_part: list[tuple[StepFactors, ...]] = []
+        for part in range(PARTS):
+            there = np.where((parts == part)[..., None], truth, np.float32(np.nan))
+            enough = np.isfinite(there).sum(axis=(0, 2)).min() >= _ENOUGH
+            by_part.append(_steps(there, quantiles) if enough else ())
+        cls_steps = cls(steps=steps, parts=tuple(by_part), totals=((1.0, 1.0),) * horizon, lowest=lowest)
+        fan = cls_steps.apply(quantiles, parts)
         totals = []
         for h in range(1, horizon + 1):
             raw = aggregate(fan[:, :h], aggregation, axis=1)
@@ -79,15 +95,21 @@ class Calibration(BaseModel):
                     _factor(known, raw[..., MEDIAN], raw[..., HIGH], 0.1),
                 )
             )
-        return cls(steps=tuple(steps), totals=tuple(totals), lowest=lowest)
+        return cls(steps=steps, parts=tuple(by_part), totals=tuple(totals), lowest=lowest)
 
-    def apply(self, quantiles: Array) -> Array:
-        """Calibrated quantiles of the same shape `(..., H, N, 5)`, still in order."""
-        factors = np.ones((quantiles.shape[-3], 1, len(QUANTILES)), dtype=np.float32)
-        for column, (side, _) in enumerate(_SIDES):
-            factors[:, 0, side] = [row[column] for row in self.steps[: quantiles.shape[-3]]]
+    def apply(self, quantiles: Array, parts: NDArray[np.integer]) -> Array:
+        """Calibrated quantiles of the same shape `(..., H, N, 5)`, still in order.
+
+        Args:
+            quantiles: As the network gave them.
+            parts: `(..., H)` the part of the day of each step.
+        """
+        horizon = quantiles.shape[-3]
+        table = np.array([(own or self.steps)[:horizon] for own in self.parts or ((),) * PARTS], dtype=np.float32)
+        factors = np.ones((*parts.shape, 1, len(QUANTILES)), dtype=np.float32)
+        factors[..., 0, [side for side, _ in _SIDES]] = table[parts, np.arange(horizon)]
         median = quantiles[..., MEDIAN : MEDIAN + 1]
-        return self._bounded(np.sort(median + factors * (quantiles - median), axis=-1))
+        return self.bounded(np.sort(median + factors * (quantiles - median), axis=-1))
 
     def total(self, quantiles: Array, aggregation: Aggregation) -> Array:
         """`(..., N, 3)` low, median and high of the total or mean over the steps of `quantiles`.
@@ -102,9 +124,10 @@ class Calibration(BaseModel):
         lower, upper = self.totals[quantiles.shape[-3] - 1]
         raw = aggregate(quantiles, aggregation, axis=-3)
         low, median, high = raw[..., LOW], raw[..., MEDIAN], raw[..., HIGH]
-        return self._bounded(np.stack([median - lower * (median - low), median, median + upper * (high - median)], -1))
+        return self.bounded(np.stack([median - lower * (median - low), median, median + upper * (high - median)], -1))
 
-    def _bounded(self, values: Array) -> Array:
+    def bounded(self, values: Array) -> Array:
+        """No value below the lowest one that is forecast."""
         return values if self.lowest is None else np.maximum(values, np.float32(self.lowest))
 
 
@@ -163,6 +186,18 @@ class Residuals:
 def lowest_value(train: Array) -> float | None:
     """0 where no measured training reading `(T, N)` is negative, else None."""
     return 0.0 if np.nanmin(train) >= 0 else None
+
+
+def _steps(truth: Array, quantiles: Array) -> tuple[StepFactors, ...]:
+    """`(H, 4)` factors from `(W, H, N)` truths and `(W, H, N, 5)` quantiles."""
+    found = []
+    for h in range(truth.shape[1]):
+        median = quantiles[:, h, :, MEDIAN]
+        one, two, three, four = (
+            _factor(truth[:, h], median, quantiles[:, h, :, side], beyond) for side, beyond in _SIDES
+        )
+        found.append((one, two, three, four))
+    return tuple(found)
 
 
 def _factor(truth: Array, median: Array, end: Array, beyond: float) -> float:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES
-from mm4st_agent.forecaster.calibration import Residuals
+from mm4st_agent.forecaster.calibration import PARTS, Residuals
 from mm4st_agent.forecaster.card import FORMAT, CheckpointCard, PretrainedBase
 from mm4st_agent.forecaster.measured import latest
 from mm4st_agent.forecaster.slots import Slots, extended, slots_of
@@ -64,9 +64,14 @@ class Checkpoint:
         recent = np.where(imputed, np.float32(np.nan), values)
         cut = dataclasses.replace(panel, data=panel.data.isel(time=slice(-len(recent), None)))
         times = extended(cut.times, self.card.network.horizon)
-        inputs = self.inputs(cut, recent, slots_of(times, panel.step_s, panel.card.holidays))
-        found: NDArray[np.float32] = self.card.calibration.apply(self.quantiles(inputs, np.array([len(recent)])))[0]
-        return found
+        slots = slots_of(times, panel.step_s, panel.card.holidays)
+        fan = self.calibrated(self.inputs(cut, recent, slots), slots, np.array([len(recent)]))
+        return np.asarray(fan[0])
+
+    def calibrated(self, inputs: AnyInputs, slots: Slots, origins: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Calibrated quantiles `(W, H, N, 5)` of windows that start at `origins` `(W,)`; `slots` reach to their end."""
+        parts = slots.parts_of_day(origins, self.card.network.horizon, PARTS)
+        return self.card.calibration.apply(self.quantiles(inputs, origins), parts)
 
     def quantiles(self, inputs: AnyInputs, origins: NDArray[np.integer]) -> NDArray[np.float32]:
         """Uncalibrated quantiles `(W, H, N, 5)`; see `networks.quantiles_at`."""

@@ -17,7 +17,7 @@ from mm4st_agent.data.windows import Split, split_time, window_starts
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import metrics
 from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, truth_at
-from mm4st_agent.forecaster.calibration import Aggregation, Calibration, Residuals, aggregate, lowest_value
+from mm4st_agent.forecaster.calibration import PARTS, Aggregation, Calibration, Residuals, aggregate, lowest_value
 from mm4st_agent.forecaster.card import Period, Row, StepErrors, TestErrors, TotalRow
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import total_unit
@@ -107,7 +107,8 @@ def calibrate(course: Course, predict: Predict, steps: int, horizon: int) -> Cal
     """Fit the interval factors to the validation part."""
     origins, _ = course.origins(course.split.validation, steps, horizon)
     truth = truth_at(course.observed, origins, horizon)
-    return Calibration.fit(truth, predict(origins), course.channel.aggregation, lowest_value(course.train))
+    parts = course.history.slots.parts_of_day(origins, horizon, PARTS)
+    return Calibration.fit(truth, predict(origins), parts, course.channel.aggregation, lowest_value(course.train))
 
 
 def baseline_residuals(course: Course, steps: int, horizon: int) -> dict[str, Residuals]:
@@ -157,7 +158,7 @@ def evaluate(
     totals: dict[str, Callable[[int], Array]] = {}
     if trained is not None:
         name, predict, calibration = trained
-        fans[name] = calibration.apply(predict(origins))
+        fans[name] = calibration.apply(predict(origins), course.history.slots.parts_of_day(origins, horizon, PARTS))
         totals[name] = _trained_total(calibration, fans[name], aggregation)
     for name in BASELINES:
         point = FUNCTIONS[name](course.history, origins, horizon)

@@ -42,6 +42,12 @@ class Slots:
         """`(T,)` number of the calendar week; a slot of the week occurs once in each."""
         return self.day // 7
 
+    def parts_of_day(self, origins: NDArray[np.integer], horizon: int, parts: int) -> NDArray[np.int64]:
+        """`(W, horizon)` in which of so many equal parts of the day the steps from each origin `(W,)` on begin."""
+        ahead = origins[:, None] + np.arange(horizon)
+        found: NDArray[np.int64] = self.of_day[ahead] * parts // self.per_day
+        return found
+
     def only(self, span: slice) -> Slots:
         """Of the steps `span`."""
         return Slots(self.per_day, self.of_day[span], self.weekday[span], self.day_type[span], self.day[span])

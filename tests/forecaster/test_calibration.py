@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mm4st_agent.forecaster.calibration import Calibration, Residuals, lowest_value
+from mm4st_agent.forecaster.calibration import PARTS, Calibration, Residuals, lowest_value
 from mm4st_agent.forecaster.config import QUANTILES
 
+PARTS_OF_DAY = (np.arange(800)[:, None] + np.arange(6)) // 10 % PARTS
 LEVELS = np.array([-1.28, -0.67, 0.0, 0.67, 1.28])
 
 
@@ -26,10 +27,10 @@ def inside(truth: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
 def test_intervals_reach_their_share_on_fresh_data(scale: float) -> None:
     rng = np.random.default_rng(0)
     truth, quantiles = simulated(rng, scale)
-    calibration = Calibration.fit(truth, quantiles, "sum", lowest=0.0)
+    calibration = Calibration.fit(truth, quantiles, PARTS_OF_DAY, "sum", lowest=0.0)
 
     fresh, raw = simulated(rng, scale)
-    fan = calibration.apply(raw)
+    fan = calibration.apply(raw, PARTS_OF_DAY)
     total = calibration.total(fan, "sum")
 
     assert (np.diff(fan, axis=-1) >= 0).all()
@@ -42,8 +43,8 @@ def test_intervals_reach_their_share_on_fresh_data(scale: float) -> None:
 def test_the_total_of_a_shorter_span_has_its_own_factor() -> None:
     rng = np.random.default_rng(1)
     truth, quantiles = simulated(rng, 1.0)
-    calibration = Calibration.fit(truth, quantiles, "mean", lowest=None)
-    fan = calibration.apply(quantiles)
+    calibration = Calibration.fit(truth, quantiles, PARTS_OF_DAY, "mean", lowest=None)
+    fan = calibration.apply(quantiles, PARTS_OF_DAY)
 
     for steps in (1, 2, 6):
         low, _, high = np.moveaxis(calibration.total(fan[:, :steps], "mean"), -1, 0)
@@ -53,7 +54,7 @@ def test_the_total_of_a_shorter_span_has_its_own_factor() -> None:
 def test_nothing_below_the_lowest_value() -> None:
     rng = np.random.default_rng(2)
     truth, quantiles = simulated(rng, 1.0)
-    fan = Calibration.fit(truth, quantiles, "sum", lowest=0.0).apply(quantiles - 150)
+    fan = Calibration.fit(truth, quantiles, PARTS_OF_DAY, "sum", lowest=0.0).apply(quantiles - 150, PARTS_OF_DAY)
 
     assert fan.min() == 0
 
@@ -64,9 +65,39 @@ def test_missing_truths_count_nowhere() -> None:
     holes = truth.copy()
     holes[::2] = np.nan
 
-    full, half = (Calibration.fit(t, q, "sum", None) for t, q in ((truth[1::2], quantiles[1::2]), (holes, quantiles)))
+    odd = slice(1, None, 2)
+    full = Calibration.fit(truth[odd], quantiles[odd], PARTS_OF_DAY[odd], "sum", None)
+    half = Calibration.fit(holes, quantiles, PARTS_OF_DAY, "sum", None)
 
     assert full == half
+
+
+def test_each_part_of_the_day_has_its_own_width() -> None:
+    rng = np.random.default_rng(4)
+    truth, quantiles = simulated(rng, 1.0)
+    fresh, raw = simulated(rng, 1.0)
+    for some in (quantiles, raw):  # at night the network takes itself for three times as sure
+        night = (PARTS_OF_DAY == 0)[..., None, None]
+        some[:] = np.where(night, some[..., 2:3] + (some - some[..., 2:3]) / 3, some)
+
+    fan = Calibration.fit(truth, quantiles, PARTS_OF_DAY, "sum", None).apply(raw, PARTS_OF_DAY)
+
+    for part in range(PARTS):
+        there = part == PARTS_OF_DAY
+        covered = inside(fresh[there], fan[there][..., 0], fan[there][..., 4])
+        assert covered == pytest.approx(0.8, abs=0.04), part
+
+
+def test_a_part_of_the_day_with_few_readings_takes_the_factors_of_the_whole_day() -> None:
+    truth, quantiles = simulated(np.random.default_rng(5), 0.5)
+    parts = np.where(np.arange(800)[:, None] < 40, 0, 2).repeat(6, axis=1)
+
+    found = Calibration.fit(truth, quantiles, parts, "sum", None)
+
+    assert [len(own) for own in found.parts] == [0, 0, 6, 0]
+    fan, whole = found.apply(quantiles, parts), found.model_copy(update={"parts": ()}).apply(quantiles, parts)
+    np.testing.assert_array_equal(fan[:40], whole[:40])
+    assert (fan[40:] != whole[40:]).any()
 
 
 def test_residuals_are_quantiles_of_the_baselines_errors() -> None:

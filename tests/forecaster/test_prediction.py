@@ -88,12 +88,10 @@ def test_a_forecast_is_complete_and_consistent(panel: Panel, forecaster: Trained
 
 
 def test_it_is_the_forecast_that_the_backtest_scored(panel: Panel, forecaster: TrainedForecaster) -> None:
-    from mm4st_agent.forecaster.networks import quantiles_at
-
     checkpoint, origins = forecaster.checkpoint, np.array([40, 300, 1400, 1555, 1668])
     times = extended(panel.times, 12)
-    inputs = checkpoint.preparation.inputs(panel.observed(), slots_of(times, panel.step_s, "US"))
-    whole = forecaster.card.calibration.apply(quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins))
+    slots = slots_of(times, panel.step_s, "US")
+    whole = checkpoint.calibrated(checkpoint.inputs(panel, panel.observed(), slots), slots, origins)
 
     for expected, origin in zip(whole, origins, strict=True):
         found = forecaster.predict(panel.until(panel.times[origin]), list("ABCD"), None, 12)

@@ -211,9 +211,9 @@ def test_it_is_the_forecast_of_the_whole_series(kind: str, told: Panel, request:
     forecaster = TrainedForecaster(request.getfixturevalue(kind))
     checkpoint, origins = forecaster.checkpoint, np.array([400, 912, 1400, 1555, 1668])
     times = extended(told.times, 12)
-    inputs = checkpoint.inputs(told, told.observed(), slots_of(times, told.step_s, "US"))
+    slots = slots_of(times, told.step_s, "US")
 
-    whole = forecaster.card.calibration.apply(checkpoint.quantiles(inputs, origins))
+    whole = checkpoint.calibrated(checkpoint.inputs(told, told.observed(), slots), slots, origins)
 
     for expected, origin in zip(whole, origins, strict=True):
         cut = told.until(told.times[origin])
