@@ -100,7 +100,9 @@ def _peer(name: str, title: str, checks: int = 1, when: When = "always") -> Mode
     def config(task: Task) -> dict[str, Any]:
         from eval.peers.recipes import RECIPES
 
-        return {**RECIPES[name].model_dump(mode="json"), "checks": checks}
+        recipe = RECIPES[name]
+        unused = set() if recipe.bfloat16 else {"bfloat16"}
+        return {**recipe.model_dump(mode="json", exclude=unused), "checks": checks}
 
     return Model(title, fit, config, when=when)
 

@@ -16,6 +16,7 @@ from eval.peers.inputs import PeerInputs, as_positions
 from eval.peers.outcome import Report, Stopped
 from eval.peers.recipes import Recipe
 from mm4st_agent.errors import DataError
+from mm4st_agent.forecaster.learning import multiplies_bfloat16
 
 _AT_ONCE = 64
 """Windows that are forecast together."""
@@ -78,13 +79,18 @@ def fit(
         if mae < best:
             kept, best, best_at = copy.deepcopy(network.state_dict()), mae, epochs
 
+    half = recipe.bfloat16 and multiplies_bfloat16()
     epochs = 0.0
     stopped: Stopped | None = None
     while stopped is None:
         order = origins[torch.randperm(len(origins), generator=generator)]
         whole = round(epochs)
         for number, batch in enumerate(torch.split(order, recipe.batch_windows), start=1):
-            _step(network, learnt, batch, optimiser, recipe.clip)
+            network.train()
+            with torch.autocast("cpu", torch.bfloat16, enabled=half):
+                loss = _loss(network, learnt, batch)
+            if loss is not None:
+                _step(network, loss, optimiser, recipe.clip)
             epochs = whole + number / steps
             if number in due or spent():
                 check(epochs)
@@ -113,20 +119,16 @@ def predictor(network: nn.Module, inputs: PeerInputs) -> Callable[[NDArray[np.in
     return predict
 
 
-def _step(
-    network: nn.Module,
-    inputs: PeerInputs,
-    origins: torch.Tensor,
-    optimiser: torch.optim.Optimizer,
-    clip: float | None,
-) -> None:
-    network.train()
-    optimiser.zero_grad()
+def _loss(network: nn.Module, inputs: PeerInputs, origins: torch.Tensor) -> torch.Tensor | None:
+    """Masked, scaled MAE; None where nothing was measured."""
     truth = inputs.truths(origins)
     seen = torch.isfinite(truth)
-    if not seen.any():
-        return
-    (network(inputs.windows(origins))[seen] - truth[seen]).abs().mean().backward()
+    return (network(inputs.windows(origins))[seen] - truth[seen]).abs().mean() if seen.any() else None
+
+
+def _step(network: nn.Module, loss: torch.Tensor, optimiser: torch.optim.Optimizer, clip: float | None) -> None:
+    optimiser.zero_grad()
+    torch.autograd.backward(loss)
     if clip is not None:
         nn.utils.clip_grad_norm_(network.parameters(), clip)
     optimiser.step()

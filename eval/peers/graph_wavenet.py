@@ -42,44 +42,57 @@ class GraphWaveNet(nn.Module):
         self.register_buffer("transitions", _transitions(adjacency))
         self.source = nn.Parameter(torch.randn(nodes, _NODE_VECTOR))
         self.target = nn.Parameter(torch.randn(_NODE_VECTOR, nodes))
-        self.start = nn.Conv2d(2, _WIDTH, 1)
-        self.gated = nn.ModuleList(nn.Conv2d(_WIDTH, 2 * _WIDTH, (1, 2), dilation=(1, d)) for d in _DILATIONS)
+        self.start = nn.Linear(2, _WIDTH)
+        self.gated = nn.ModuleList(nn.Linear(2 * _WIDTH, 2 * _WIDTH) for _ in _DILATIONS)
         mixed = (_HOPS * (len(self.transitions) + 1) + 1) * _WIDTH
-        self.graph = nn.ModuleList(nn.Conv2d(mixed, _WIDTH, 1) for _ in _DILATIONS)
-        self.skip = nn.ModuleList(nn.Conv2d(_WIDTH, _SKIP, 1) for _ in _DILATIONS)
-        self.norm = nn.ModuleList(nn.BatchNorm2d(_WIDTH) for _ in _DILATIONS)
-        self.end = nn.Sequential(nn.ReLU(), nn.Conv2d(_SKIP, _END, 1), nn.ReLU(), nn.Conv2d(_END, horizon, 1))
+        self.graph = nn.ModuleList(nn.Linear(mixed, _WIDTH) for _ in _DILATIONS)
+        self.skip = nn.ModuleList(nn.Linear(_WIDTH, _SKIP) for _ in _DILATIONS)
+        self.norm = nn.ModuleList(nn.BatchNorm1d(_WIDTH) for _ in _DILATIONS)
+        self.end = nn.Sequential(nn.ReLU(), nn.Linear(_SKIP, _END), nn.ReLU(), nn.Linear(_END, horizon))
 
     def forward(self, batch: Batch) -> torch.Tensor:
+        # (N, B, T, C): so the convolutions are products with the last axis, and a graph is one with the first.
         nodes = batch.value.shape[2]
-        moment = (batch.slot / self.per_day)[..., None].expand(-1, -1, nodes)
-        x = torch.stack([batch.value, moment], dim=1).transpose(2, 3)  # (B, 2, N, history)
-        x = functional.pad(x, (max(0, 1 + sum(_DILATIONS) - x.shape[-1]), 0))
+        moment = (batch.slot / self.per_day).expand(nodes, -1, -1)
+        x = torch.stack([batch.value.permute(2, 0, 1), moment], dim=-1)
+        x = functional.pad(x, (0, 0, max(0, 1 + sum(_DILATIONS) - x.shape[2]), 0))
         learnt = torch.softmax(functional.relu(self.source @ self.target), dim=1)
-        graphs = [*self.transitions, learnt]
+        hops = _powers(torch.cat([self.transitions, learnt[None]]))
         x = self.start(x)
         skipped: torch.Tensor | None = None
-        for gated, graph, skip, norm in zip(self.gated, self.graph, self.skip, self.norm, strict=True):
-            content, gate = gated(x).chunk(2, dim=1)
+        for dilation, gated, graph, skip, norm in zip(
+            _DILATIONS, self.gated, self.graph, self.skip, self.norm, strict=True
+        ):
+            content, gate = gated(torch.cat([x[:, :, :-dilation], x[:, :, dilation:]], dim=-1)).chunk(2, dim=-1)
             z = torch.tanh(content) * torch.sigmoid(gate)
             # Only the last step reaches the output, so only it is carried along the skips.
-            last = skip(z[..., -1:])
+            last = skip(z[:, :, -1])
             skipped = last if skipped is None else skipped + last
-            z = functional.dropout(graph(_diffused(z, graphs)), _DROPOUT, self.training)
-            x = norm(z + x[..., -z.shape[-1] :])
+            z = functional.dropout(_diffused(z, hops, graph), _DROPOUT, self.training)
+            x = z + x[:, :, -z.shape[2] :]
+            x = norm(x.flatten(0, 2)).view_as(x)
         forecast: torch.Tensor = self.end(skipped)
-        return forecast[..., 0]
+        return forecast.permute(1, 2, 0)
 
 
-def _diffused(z: torch.Tensor, graphs: list[torch.Tensor]) -> torch.Tensor:
-    """`(B, C, N, T)` and its means over one and two hops of each graph, stacked along C."""
-    out = [z]
-    for graph in graphs:
-        hop = z
-        for _ in range(_HOPS):
-            hop = torch.einsum("vw,bcwt->bcvt", graph, hop)
-            out.append(hop)
-    return torch.cat(out, dim=1)
+def _diffused(z: torch.Tensor, hops: torch.Tensor, graph: nn.Module) -> torch.Tensor:
+    """`graph` of `(N, B, T, C)` and of its means over the hops `(K, N, N)`, stacked along C.
+
+    The product with the weights comes first, so that all hops are one product more.
+    """
+    assert isinstance(graph, nn.Linear)
+    own, *others = torch.split(graph.weight.T, z.shape[-1])
+    weighed = z.flatten(0, 2) @ torch.stack(others)  # (K, N * B * T, C)
+    spread = hops.transpose(0, 1).flatten(1) @ weighed.reshape(hops.shape[0] * hops.shape[1], -1)
+    return functional.linear(z, own.T, graph.bias) + spread.view_as(z)
+
+
+def _powers(graphs: torch.Tensor) -> torch.Tensor:
+    """`(G * hops, N, N)`: for each graph `(G, N, N)` the means over one hop, two hops and so on."""
+    powers = [graphs]
+    for _ in range(_HOPS - 1):
+        powers.append(graphs @ powers[-1])
+    return torch.stack(powers, dim=1).flatten(0, 1)
 
 
 def _transitions(adjacency: sparse.csr_array) -> torch.Tensor:

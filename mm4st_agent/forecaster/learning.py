@@ -227,8 +227,13 @@ def half_precision(network: NumericConfig | StVlmConfig, gpus: int) -> bool:
         return False
     if gpus:
         return True
+    return network.shape is not None and multiplies_bfloat16()
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor does so, at several times the speed of float32."""
     able = torch.cpu.get_capabilities()
-    return network.shape is not None and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
