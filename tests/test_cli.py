@@ -496,6 +496,7 @@ def test_train_ask_and_backtest_with_st_vlm(tmp_path: Path) -> None:
     assert card["model"] == "st-vlm"
     assert card["config"]["network"]["backbone"] == "pico"
     assert card["config"]["network"]["fusion"] == "gating"
+    assert card["config"]["network"]["numeric"]["horizon"] == 24  # steps of an hour
     assert (card["config"]["shots"], card["config"]["shots_from"]) == (0.2, "first")
     assert card["parameters"] <= 3_000_000
     assert "val MAE" in done.stderr

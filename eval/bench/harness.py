@@ -24,7 +24,7 @@ from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import metrics
 from mm4st_agent.forecaster.baselines import truth_at
 from mm4st_agent.forecaster.calibration import lowest_value
-from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
+from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN, usual_steps
 from mm4st_agent.forecaster.evaluation import Course, check_length
 from mm4st_agent.forecaster.measured import measuring
 
@@ -33,7 +33,6 @@ Predict = Callable[[NDArray[np.intp]], Array]
 """Origins `(W,)` to forecasts `(W, H, N)` or quantiles `(W, H, N, 5)` in the channel's unit."""
 
 SHARES = (0.7, 0.1, 0.2)
-_HOUR_S = 3600
 _TIMED = 50
 """Single windows that are timed, after `_WARM` that are not."""
 _WARM = 5
@@ -84,7 +83,7 @@ class Task:
         """
         chosen = panel.channel(channel)
         part = measuring(panel, chosen)
-        steps = 24 if panel.step_s >= _HOUR_S else 12
+        steps = usual_steps(panel.step_s)
         check_length(part, SHARES, steps, steps)
         split = split_time(len(part.times), SHARES)
         if shots is not None:

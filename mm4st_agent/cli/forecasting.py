@@ -29,6 +29,12 @@ LAYOUTS = ("strip", "raster", "dayfold")
     help="What reads text, picture and series: a transformer from scratch, or the folder of a downloaded "
     "vision-language model. 'numeric' is without: readings alone.",
 )
+@click.option("--history", type=click.IntRange(1, 512), help="Steps that are read.  [default: as --horizon]")
+@click.option(
+    "--horizon",
+    type=click.IntRange(1, 512),
+    help="Steps that are forecast.  [default: 24 where a step is an hour or longer, else 12]",
+)
 @click.option(
     "--shots",
     type=click.FloatRange(0, 1, min_open=True),
@@ -53,6 +59,8 @@ def train(
     dataset: str,
     channel: str | None,
     backbone: str,
+    history: int | None,
+    horizon: int | None,
     fusion: str | None,
     layout: str | None,
     base_epochs: int | None,
@@ -65,13 +73,17 @@ def train(
     panel = runtime.registry.open(dataset)
     name = panel.channel(channel).name
     given = {"fusion": fusion, "layout": layout}
-    network = _network(backbone, {option: value for option, value in given.items() if value is not None})
+    options = _options(backbone, {option: value for option, value in given.items() if value is not None})
 
+    from mm4st_agent.forecaster.config import usual_steps
     from mm4st_agent.forecaster.train_config import BASE_EPOCHS
     from mm4st_agent.forecaster.training import TrainConfig, train_checkpoint
 
+    horizon = horizon or usual_steps(panel.step_s)
+    numeric = {"history": history or horizon, "horizon": horizon}
+    network = {"numeric": numeric, **options} if options else numeric
     if base_epochs is None:
-        base_epochs = min(BASE_EPOCHS, max_epochs // 2) if network else 0
+        base_epochs = min(BASE_EPOCHS, max_epochs // 2) if options else 0
     training |= {"base_epochs": base_epochs, "max_epochs": max_epochs}
     out = runtime.checkpoints / f"{panel.name}-{name}"
     config = TrainConfig.model_validate({"network": network, **training})
@@ -82,8 +94,8 @@ def train(
         click.echo(f"Checkpoint: {out}")
 
 
-def _network(backbone: str, options: dict[str, str]) -> dict[str, Any]:
-    """The fields of the network's config that are not the default.
+def _options(backbone: str, options: dict[str, str]) -> dict[str, Any]:
+    """The fields of an ST-VLM's config that are not the default; none for the numeric branch alone.
 
     Raises:
         UsageError: there is no such backbone, or it has no such option.

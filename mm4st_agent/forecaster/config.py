@@ -12,6 +12,11 @@ MODEL_NAME = "st-vlm-numeric"
 """Of the numeric branch alone."""
 
 
+def usual_steps(step_s: int) -> int:
+    """Steps of a history, and of a forecast, unless told otherwise: 24 where a step is an hour or longer, else 12."""
+    return 24 if step_s >= 3600 else 12
+
+
 class NumericConfig(BaseModel):
     """The shape of the network; a checkpoint rebuilds it from this."""
 
