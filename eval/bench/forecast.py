@@ -61,6 +61,7 @@ def run_side_by_side(
     seeds: int = 1,
     shots: Shots | None = None,
     minutes: float | None = None,
+    backbone: Path | None = None,
     fresh: bool = False,
     results: Path = RESULTS,
 ) -> list[Record]:
@@ -76,6 +77,7 @@ def run_side_by_side(
         seeds: 0 .. seeds - 1; a model without randomness runs once.
         shots: Use only so much of the training part.
         minutes: Training budget of each run.
+        backbone: Folder of a pretrained vision-language model, for the models that adapt one.
         fresh: Make every run again.
         results: Folder of the records.
 
@@ -88,7 +90,7 @@ def run_side_by_side(
     from eval.bench.records import read_record, record_file, write_record
 
     picked = chosen(models, few_shot=shots is not None)
-    task = Task.of(panel, channel, shots)
+    task = Task.of(panel, channel, shots, None if backbone is None else str(backbone))
     plan = [(name, seed) for name, model in picked.items() for seed in range(seeds if model.seeded else 1)]
     done = []
     with _progress(len(plan)) as begin:

@@ -65,6 +65,7 @@ class Task:
         course: The nodes that measure the channel, with the parts; few-shot parts with `shots`.
         history: Steps that a window has before its origin.
         horizon: Steps ahead.
+        backbone: Folder of a pretrained vision-language model, for the models that adapt one.
     """
 
     panel: Panel
@@ -72,9 +73,10 @@ class Task:
     history: int
     horizon: int
     shots: Shots | None
+    backbone: str | None = None
 
     @classmethod
-    def of(cls, panel: Panel, channel: str | None, shots: Shots | None = None) -> Task:
+    def of(cls, panel: Panel, channel: str | None, shots: Shots | None = None, backbone: str | None = None) -> Task:
         """Split in time 70/10/20; 12 steps to 12, or 24 to 24 where a step is an hour or longer.
 
         Raises:
@@ -88,7 +90,7 @@ class Task:
         split = split_time(len(part.times), SHARES)
         if shots is not None:
             split = few_shot(split, shots.share, shots.which)
-        return cls(panel, Course.of(part, chosen, split, steps), steps, steps, shots)
+        return cls(panel, Course.of(part, chosen, split, steps), steps, steps, shots, backbone)
 
     @cached_property
     def train(self) -> NDArray[np.intp]:

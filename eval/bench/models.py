@@ -14,7 +14,7 @@ from eval.peers.outcome import Report
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster import baselines
 from mm4st_agent.forecaster.baselines import FUNCTIONS
-from mm4st_agent.forecaster.stvlm.config import FusionName
+from mm4st_agent.forecaster.stvlm.config import FusionName, RankRule
 from mm4st_agent.forecaster.train_config import BASE_EPOCHS
 
 When: TypeAlias = Literal["always", "few-shot", "named"]
@@ -148,6 +148,18 @@ def _control(title: str, **options: Any) -> Model:
     return _ours(title, _st_vlm("pico", **options), "named", BASE_EPOCHS, control=True)
 
 
+def _adapted(rule: RankRule) -> Callable[[Task], dict[str, Any]]:
+    def network(task: Task) -> dict[str, Any]:
+        if task.backbone is None:
+            raise UsageError(
+                "The rules for ranks adapt a pretrained vision-language model, and none is given.",
+                "Add --backbone and the folder of one.",
+            )
+        return {"numeric": _numeric(task), "backbone": task.backbone, "ranks": rule}
+
+    return network
+
+
 MODALITIES: Mapping[str, Model] = {
     "series-only": _control("series alone", text_tokens=0, vision="none"),
     "text-other": _control("text of other windows", told="other"),
@@ -162,6 +174,15 @@ FUSIONS: Mapping[str, Model] = {
     f"fusion-{name}": _control(f"fusion: {name}", fusion=name) for name in get_args(FusionName) if name != "attention"
 }
 
+
+RANKS: Mapping[str, Model] = {
+    "ranks-adaptive": _ours("ranks by the probe", _adapted("adaptive"), "named", BASE_EPOCHS),
+    "ranks-uniform": _ours("uniform ranks", _adapted("uniform"), "named", BASE_EPOCHS, control=True),
+    "ranks-random": _ours("random ranks", _adapted("random"), "named", BASE_EPOCHS, control=True),
+    "ranks-adalora": _ours("AdaLoRA", _adapted("adalora"), "named", BASE_EPOCHS, control=True),
+    "ranks-none": _ours("frozen backbone", _adapted("none"), "named", BASE_EPOCHS, control=True),
+}
+"""Ways to adapt a pretrained backbone, all but the last with as many parameters."""
 
 MODELS: Mapping[str, Model] = {
     "last-value": _baseline(baselines.LAST_VALUE),
@@ -178,15 +199,20 @@ MODELS: Mapping[str, Model] = {
     "st-vlm-nano": _ours("ST-VLM nano", _st_vlm("nano"), "named", BASE_EPOCHS),
     **MODALITIES,
     **FUSIONS,
+    **RANKS,
 }
 """By the name that `--models` takes, in the order of the table."""
-GROUPS = {"modalities": ("st-vlm-pico", *MODALITIES), "fusions": ("st-vlm-pico", *FUSIONS)}
+GROUPS = {
+    "modalities": ("st-vlm-pico", *MODALITIES),
+    "fusions": ("st-vlm-pico", *FUSIONS),
+    "ranks": tuple(RANKS),
+}
 """Names that stand for several models."""
 
 
 def compared_models() -> dict[str, Model]:
     """All but the controls."""
-    return {name: model for name, model in MODELS.items() if name not in {**MODALITIES, **FUSIONS}}
+    return {name: model for name, model in MODELS.items() if name not in {**MODALITIES, **FUSIONS, **RANKS}}
 
 
 def chosen(names: tuple[str, ...] | None, *, few_shot: bool) -> dict[str, Model]:

@@ -143,12 +143,17 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 @click.option("--channel", help="The quantity; the data set's main one by default.")
 @click.option(
     "--models",
-    help="Names of the models, with commas between them; 'modalities' and 'fusions' stand for their controls.",
+    help="Names of the models, with commas between them; 'modalities', 'fusions' and 'ranks' stand for several.",
 )
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
 @click.option("--shots", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Share of the training part.")
 @click.option("--which", type=click.Choice(["first", "last"]), default="first", show_default=True, help="Of --shots.")
 @click.option("--max-minutes", type=click.FloatRange(min=0, min_open=True), help="Training budget of each run.")
+@click.option(
+    "--backbone",
+    type=click.Path(exists=True, file_okay=False, path_type=Path, resolve_path=True),
+    help="Folder of a vision-language model, for the models 'ranks'.",
+)
 @click.option("--fresh", is_flag=True, help="Also make the runs that are on record.")
 @click.option("--recorded", is_flag=True, help="Make no run; show what is on record.")
 @json_option
@@ -161,6 +166,7 @@ def bench(
     shots: float | None,
     which: Literal["first", "last"],
     max_minutes: float | None,
+    backbone: Path | None,
     fresh: bool,
     recorded: bool,
     as_json: bool,
@@ -196,6 +202,7 @@ def bench(
             seeds=seeds,
             shots=amount,
             minutes=max_minutes,
+            backbone=backbone,
             fresh=fresh,
             results=forecast.RESULTS,
         )
@@ -230,7 +237,7 @@ def _refuse_without_dataset() -> None:
         UsageError: one of them was given.
     """
     context = click.get_current_context()
-    for name in ("channel", "models", "seeds", "shots", "which", "max_minutes", "fresh", "recorded"):
+    for name in ("channel", "models", "seeds", "shots", "which", "max_minutes", "backbone", "fresh", "recorded"):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} needs a data set.", f"Try: mm4st bench forecast --dataset NAME {option} ...")

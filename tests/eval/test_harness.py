@@ -157,6 +157,36 @@ def test_stopping_keeps_the_runs_that_are_done(road: Panel, tmp_path: Path, monk
     assert [record.model for record in recorded(road, results=tmp_path, models=("slot-mean",))] == ["slot-mean"]
 
 
+def test_names_that_stand_for_several_models() -> None:
+    names = list(models.chosen(("modalities", "ridge"), few_shot=False))
+
+    assert {"ridge", "st-vlm-pico", *models.MODALITIES} == set(names)
+    assert not {*models.MODALITIES, *models.FUSIONS, *models.RANKS} & set(models.compared_models())
+    with pytest.raises(UsageError, match="No model 'wavelet'") as caught:
+        models.chosen(("wavelet",), few_shot=False)
+    assert "modalities" in caught.value.hint
+
+
+def test_each_control_differs_from_ours_in_one_thing(road: Panel) -> None:
+    task = Task.of(road, None, backbone="a/folder")
+    ours = models.MODELS["st-vlm-pico"].config(task)
+
+    for name, control in {**models.MODALITIES, **models.FUSIONS}.items():
+        config = control.config(task)
+        network, own = config.pop("network"), dict(ours["network"])
+        assert config == {key: value for key, value in ours.items() if key != "network"}, name
+        changed = {key for key in network if network[key] != own.get(key)}
+        assert len(changed) == (2 if name == "series-only" else 1), name
+    rules = [models.MODELS[name].config(task)["network"]["ranks"] for name in models.RANKS]
+    assert rules == ["adaptive", "uniform", "random", "adalora", "none"]
+
+
+def test_rules_for_ranks_need_a_backbone(road: Panel) -> None:
+    with pytest.raises(UsageError, match="none is given") as caught:
+        models.RANKS["ranks-uniform"].config(Task.of(road, None))
+    assert "--backbone" in caught.value.hint
+
+
 def test_a_network_runs_once_a_seed_and_a_baseline_once(road: Panel, tmp_path: Path) -> None:
     done = run_side_by_side(
         road, None, ("last-value", "dlinear"), seeds=2, shots=Shots(share=0.1), minutes=0.01, results=tmp_path
