@@ -13,12 +13,12 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from pydantic import BaseModel, ConfigDict
 
 from mm4st_agent.forecaster.averaging import Averaging
 from mm4st_agent.forecaster.card import Adapters
-from mm4st_agent.forecaster.learning import MONITOR, Bar, Material, Training, Windows, devices, epoch_seed
+from mm4st_agent.forecaster.learning import MONITOR, Bar, Material, Patience, Training, Windows, devices, epoch_seed
 from mm4st_agent.forecaster.networks import Network, Prepared, adapt, build, moved
 from mm4st_agent.forecaster.numeric import NumericBranch
 from mm4st_agent.forecaster.recovery import BEST, LAST, AtomicCheckpointIO, interruptible, write_whole
@@ -178,7 +178,7 @@ def _run(network: Network, material: Material, config: TrainConfig, stage: _Stag
     callbacks: list[Callback] = [
         *([Bar(material.unit)] if progress else []),
         Averaging(config.averaging, use_buffers=isinstance(network, NumericBranch)),
-        *([EarlyStopping(MONITOR, patience=config.patience)] if stage.choosing else []),
+        *([Patience(config, len(material.train), stage.first)] if stage.choosing else []),
         Timer(None if stage.minutes is None else timedelta(minutes=stage.minutes), interval="epoch"),
     ]
     if stage.choosing:

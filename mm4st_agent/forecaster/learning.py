@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, RichProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from numpy.typing import NDArray
 from torch.optim.lr_scheduler import LambdaLR
@@ -24,6 +24,8 @@ from mm4st_agent.forecaster.train_config import TrainConfig
 
 MONITOR = "validation_mae"
 _WARM_UP_EPOCHS = 2
+_PATIENT_STEPS = 400
+"""Twice the memory of the average that is validated; a few-shot epoch has only some."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,28 @@ class Training(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._pruning = checkpoint.get("pruning")
+
+
+class Patience(EarlyStopping):
+    """Stops after so many epochs without a better validation error, and not before so many steps without one.
+
+    Epochs in which the numeric branch learns alone do not count: what is to be chosen has not begun to learn.
+
+    Args:
+        config: Of the training.
+        windows: That are learned from.
+        first: Number of the trainer's first epoch.
+    """
+
+    def __init__(self, config: TrainConfig, windows: int, first: int = 0) -> None:
+        batches = -(-windows // config.batch_windows)
+        super().__init__(MONITOR, patience=max(config.patience, -(-_PATIENT_STEPS // batches)))
+        self._config, self._first = config, first
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """See the base class."""
+        if not numeric_alone(self._config, self._first + trainer.current_epoch):
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 class Bar(RichProgressBar):

@@ -23,7 +23,7 @@ from mm4st_agent.forecaster.averaging import Averaging
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.checkpoint import CARD_FILE, WEIGHTS_FILE, load, read_card
 from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME, NumericConfig
-from mm4st_agent.forecaster.learning import MONITOR, Bar, Material, Training, Windows, devices
+from mm4st_agent.forecaster.learning import MONITOR, Bar, Material, Patience, Training, Windows, devices
 from mm4st_agent.forecaster.networks import build, prepare, quantiles_at
 from mm4st_agent.forecaster.recovery import only_training
 from mm4st_agent.forecaster.slots import slots_of
@@ -297,6 +297,50 @@ def test_half_precision_on_a_processor_that_has_it(
 
     assert devices(config.model_copy(update={"network": StVlmConfig()}))["precision"] == precision
     assert devices(config)["precision"] == "32-true"
+
+
+class Worsening(lightning.LightningModule):
+    """Its validation error grows with each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: torch.Tensor, _: int) -> torch.Tensor:
+        return (self.weight * batch).sum()
+
+    def validation_step(self, batch: torch.Tensor, _: int) -> None:
+        self.log(MONITOR, torch.tensor(float(self.current_epoch)))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize(
+    ("batches", "first", "epochs"),
+    [
+        pytest.param(400, 0, 5 + 1 + 2, id="its patience counts from the end of the base epochs"),
+        pytest.param(400, 4, 1 + 1 + 2, id="those of an earlier stage are over"),
+        pytest.param(40, 0, 5 + 1 + 10, id="400 steps are waited for"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")  # Lightning's own
+def test_when_it_stops_early(config: TrainConfig, batches: int, first: int, epochs: int, tmp_path: Path) -> None:
+    config = config.model_copy(update={"patience": 2, "base_epochs": 5})
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        max_epochs=60,
+        callbacks=[Patience(config, batches * config.batch_windows, first)],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+
+    trainer.fit(Worsening(), [torch.ones(1)], [torch.ones(1)])
+
+    assert trainer.current_epoch == epochs
 
 
 def test_shots_without_a_window(panel: Panel, config: TrainConfig, tmp_path: Path) -> None:
