@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils.data import DataLoader
 
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.store import save_panel
@@ -338,7 +339,7 @@ def test_when_it_stops_early(config: TrainConfig, batches: int, first: int, epoc
         default_root_dir=tmp_path,
     )
 
-    trainer.fit(Worsening(), [torch.ones(1)], [torch.ones(1)])
+    trainer.fit(Worsening(), DataLoader([torch.ones(1)]), DataLoader([torch.ones(1)]))  # type: ignore[arg-type]
 
     assert trainer.current_epoch == epochs
 
