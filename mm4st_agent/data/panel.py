@@ -7,6 +7,7 @@ import re
 import zoneinfo
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -34,7 +35,7 @@ def _no_frames() -> Mapping[str, pd.DataFrame]:
     return MappingProxyType({})
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Panel:
     """One data set of shape (time, node) with a variable for each channel.
 
@@ -150,13 +151,35 @@ class Panel:
         Raises:
             UsageError: there is no such node.
         """
-        ids = self.data.indexes["node"]
-        if node not in ids:
+        found = self._positions.get(node)
+        if found is None:
+            ids = self.node_ids
             raise UsageError(
                 f"{self.name!r} has no {self.card.place_word} {node!r}.",
-                f"It has {len(ids)}, such as {', '.join(map(str, ids[:3]))}; find_places searches them.",
+                f"It has {len(ids)}, such as {', '.join(ids[:3])}; find_places searches them.",
             )
-        return int(ids.get_indexer(pd.Index([node]))[0])
+        return found
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {node: position for position, node in enumerate(self.node_ids)}
+
+    @cached_property
+    def _names(self) -> list[object]:
+        """Of the nodes, as the source gives them."""
+        return (
+            self.data.coords["name"].to_numpy().tolist()
+            if "name" in self.data.coords
+            else [None] * len(self._positions)
+        )
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """`(N,)` what sort of place each node is; '' where the data name none."""
+        known = (
+            self.data.coords["kind"].to_numpy().tolist() if "kind" in self.data.coords else [""] * len(self._positions)
+        )
+        return tuple(map(str, known))
 
     def place_name(self, node: str) -> str:
         """The node's name with single spaces; its id where it has none.
@@ -164,8 +187,7 @@ class Panel:
         Raises:
             UsageError: there is no such node.
         """
-        position = self.position(node)
-        name = self.data.coords["name"].to_numpy()[position] if "name" in self.data.coords else None
+        name = self._names[self.position(node)]
         return (" ".join(name.split()) if isinstance(name, str) else "") or node
 
     def place(self, node: str) -> str:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from mm4st_agent.forecaster.slots import Slots, slots_of
 
@@ -167,11 +168,9 @@ def truth_at(observed: Array, origins: Origins, horizon: int) -> Array:
 def grouped(values: Array, group: NDArray[np.int64], size: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sums and counts `(size, N)` of the finite cells of `values` `(T, N)` by `group` `(T,)`."""
     finite = np.isfinite(values)
-    sums = np.zeros((size, values.shape[1]))
-    counts = np.zeros((size, values.shape[1]))
-    np.add.at(sums, group, np.where(finite, values, 0.0))
-    np.add.at(counts, group, finite)
-    return sums, counts
+    steps = len(values)
+    member = sparse.csr_array((np.ones(steps), (group, np.arange(steps))), shape=(size, steps))
+    return member @ np.where(finite, values, 0.0), member @ finite.astype(np.float64)
 
 
 def mean_of(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,8 +24,7 @@ def kind_of(panel: Panel, node: str) -> str:
     Raises:
         UsageError: there is no such node.
     """
-    position = panel.position(node)
-    return str(panel.data.coords["kind"].to_numpy()[position]) if "kind" in panel.data.coords else ""
+    return panel.kinds[panel.position(node)]
 
 
 def word_of(panel: Panel, node: str) -> str:
@@ -35,8 +34,7 @@ def word_of(panel: Panel, node: str) -> str:
 
 def words_of(panel: Panel) -> list[str]:
     """`word_of` each node, in their order."""
-    kinds = panel.data.coords["kind"].to_numpy() if "kind" in panel.data.coords else [""] * len(panel.node_ids)
-    return [_word(panel, str(kind)) for kind in kinds]
+    return [_word(panel, kind) for kind in panel.kinds]
 
 
 def _word(panel: Panel, kind: str) -> str:

@@ -198,11 +198,11 @@ class TrainedForecaster:
         calibration, aggregation, points = card.calibration, channel.aggregation, ahead.points[baseline]
         if leads == card.model:
             quantiles = ahead.fan[skip:, position]
-            band = calibration.total(ahead.fan[skip:], aggregation)[position]
+            (band,) = calibration.total(ahead.fan[skip:, [position]], aggregation)
         else:
-            residuals = ahead.residuals[baseline]
-            quantiles = residuals.fan(points, calibration.lowest)[skip:, position]
-            band = residuals.total(points[skip:], aggregation, calibration.lowest)[position]
+            residuals, own = ahead.residuals[baseline].only([position]), points[:, [position]]
+            quantiles = residuals.fan(own, calibration.lowest)[skip:, 0]
+            (band,) = residuals.total(own[skip:], aggregation, calibration.lowest)
         low, median, high = band.tolist()
         until = pd.Timestamp(card.validation.end).tz_convert(panel.zone)
         point = points[skip:, position]

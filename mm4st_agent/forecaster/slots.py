@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -91,8 +92,14 @@ def extended(times: pd.DatetimeIndex, steps: int) -> pd.DatetimeIndex:
 
 def _holidays(days: pd.DatetimeIndex, calendar: str | None) -> NDArray[np.datetime64]:
     """The holidays between the first and the last of `days`: the dates themselves, and the days off given for them."""
-    if calendar is None:
+    if calendar is None or not len(days):
         return np.array([], dtype="datetime64[ns]")
+    return _us_holidays(days.min().year, days.max().year)
+
+
+@lru_cache(maxsize=64)
+def _us_holidays(first: int, last: int) -> NDArray[np.datetime64]:
+    """Those of whole years; a day off may be given in the year before its holiday."""
     from pandas.tseries.holiday import AbstractHolidayCalendar, Holiday, USFederalHolidayCalendar
 
     observed = USFederalHolidayCalendar()
@@ -100,5 +107,5 @@ def _holidays(days: pd.DatetimeIndex, calendar: str | None) -> NDArray[np.dateti
         "dates",
         [Holiday(r.name, month=r.month, day=r.day, start_date=r.start_date) for r in observed.rules if r.observance],
     )
-    span = (days.min(), days.max())
+    span = (pd.Timestamp(first, 1, 1), pd.Timestamp(last + 1, 1, 1))
     return np.concatenate([calendar.holidays(*span).to_numpy() for calendar in (observed, dates)])
