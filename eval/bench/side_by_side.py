@@ -18,7 +18,7 @@ _STEPS = (3, 6, 12, 24)
 
 
 def side_by_side_report(records: Sequence[Record]) -> dict[str, Any]:
-    """`{rows, models, commit, machine, ...}`: each of ours against each peer, and every model's figures.
+    """`{rows, models, commit, machine, ...}`: each of ours against each peer and ours before it, and all figures.
 
     Records of one data set, channel and amount of training data. Figures are means over the seeds. Each row carries
     the difference in MAE, ours less the peer's, with its 95 % interval (paired block bootstrap by day).
@@ -30,8 +30,9 @@ def side_by_side_report(records: Sequence[Record]) -> dict[str, Any]:
     first = records[0]
     what = f"{first.dataset} {first.channel}" + (f", {first.shots.name}" if first.shots else "")
     rows = []
-    for ours in (name for name in by_model if MODELS[name].ours):
-        for peer in (name for name in by_model if not MODELS[name].ours):
+    names = list(by_model)
+    for ours in (name for name in names if MODELS[name].ours):
+        for peer in (name for name in names if not MODELS[name].ours or names.index(name) < names.index(ours)):
             for subset in first.subsets:
                 mine, theirs = ([run.subsets[subset] for run in by_model[name]] for name in (ours, peer))
                 gap = mae_difference([s.days for s in mine], [s.days for s in theirs])
