@@ -18,6 +18,7 @@ from mm4st_agent.forecaster.calibration import aggregate
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings, duration, total_unit
 from mm4st_agent.forecaster.measured import channel_at, measuring, place_of
+from mm4st_agent.forecaster.slots import slots_a_day
 from mm4st_agent.toolspec import ImageHandle, Measured, Passage, ToolIn, ToolOut, ToolSpec, Unit, UnitOf
 from tools.about import AboutNode, about
 from tools.forecast import MAX_MINUTES
@@ -172,7 +173,7 @@ def _search(args: FindAnalogsIn, ctx: ToolContext, whole: Panel, found: Forecast
     slots = slots_of(extended(panel.times, 1), panel.step_s)
     origins = candidates(grid, slots, observed, history, horizon)
     if not len(origins):
-        raise _too_little(panel, args.node, history, horizon)
+        raise _too_little(panel, grid, args.node, history, horizon)
     times = panel.times.as_unit("s").asi8
 
     def embed(moments: Sequence[int]) -> NDArray[np.float32]:
@@ -187,9 +188,13 @@ def _search(args: FindAnalogsIn, ctx: ToolContext, whole: Panel, found: Forecast
     return _Search(panel, grid, observed, history, horizon, origins, taken)
 
 
-def _too_little(panel: Panel, node: str, history: int, horizon: int) -> UsageError:
+def _too_little(panel: Panel, grid: Grid, node: str, history: int, horizon: int) -> UsageError:
     needed = 2 * history + horizon
-    span = duration(needed * panel.step_s)
+    a_day = slots_a_day(panel.step_s)
+    if grid.around is not None and grid.around < horizon + history and a_day > 1:  # the first is of the day before
+        needed = max(needed, history + a_day - grid.around + grid.stride - 1)
+    an_hour = 3600 // math.gcd(3600, panel.step_s)
+    span = duration(-(-needed // an_hour) * an_hour * panel.step_s)  # in whole hours
     if len(panel.times) < needed:
         first = panel.start + (needed - 1) * panel.step
         hint = f"Choose a time from {first:%Y-%m-%dT%H:%M} on."

@@ -85,7 +85,7 @@ def test_numbers_carry_their_units(context_at: Callable[..., ToolContext]) -> No
 
 
 def test_what_the_model_cannot_have_read_is_said(context_at: Callable[..., ToolContext]) -> None:
-    reply = run(context_at())
+    reply = run(context_at(), node="A03", channel="no2")  # by the numeric branch
 
     assert reply.shares is None
     assert not reply.passages()
@@ -93,6 +93,17 @@ def test_what_the_model_cannot_have_read_is_said(context_at: Callable[..., ToolC
     assert any("synthetic" in warning for warning in reply.warnings)
     words = " ".join([*reply.warnings, *(driver.label for driver in reply.drivers), reply.figure.alt])
     assert "caused" not in words
+
+
+def test_how_much_each_modality_was_read_is_told(context_at: Callable[..., ToolContext]) -> None:
+    reply = run(context_at())
+
+    assert reply.model == "st-vlm"
+    assert reply.shares is not None
+    shares = [reply.shares.text_percent, reply.shares.vision_percent, reply.shares.series_percent]
+    assert min(shares) > 0
+    assert sum(shares) == pytest.approx(100, abs=0.5)
+    assert not any("no event can have moved" in warning for warning in reply.warnings)
 
 
 def test_a_time_that_training_has_seen_is_said(context_at: Callable[..., ToolContext]) -> None:

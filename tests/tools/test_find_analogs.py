@@ -160,13 +160,20 @@ def test_other_kinds_of_node(runtime: Runtime, node: str, channel: str) -> None:
 def test_too_little_past(runtime: Runtime) -> None:
     with pytest.raises(ToolError, match="a forecast needs 12"):
         run(runtime, "2025-09-01T00:30")
-    with pytest.raises(ToolError, match="no earlier window of S039") as caught:
-        run(runtime, "2025-09-01T02:30")
-    assert caught.value.hint == "Choose a time from 2025-09-01T03:00 on."
-
-    few = run(runtime, "2025-09-01T06:00", k=12)
+    with pytest.raises(ToolError, match=r"no earlier window of S039 .* takes 25 hours of") as caught:
+        run(runtime, "2025-09-01T06:00")
+    assert caught.value.hint == "Choose a time from 2025-09-02T00:25 on."
+    few = run(runtime, "2025-09-02T02:00", k=12)  # a reading is missing in the first outcome
     assert 1 <= len(few.analogs) < 12
     assert any(f"Only {len(few.analogs)} moments" in warning for warning in few.warnings)
+
+
+def test_too_little_past_for_a_network_of_numbers_that_compares_any_hour(runtime: Runtime) -> None:
+    with pytest.raises(ToolError, match="no earlier window of A03") as caught:
+        run(runtime, "2025-09-01T02:30", node="A03", channel="no2")
+    assert caught.value.hint == "Choose a time from 2025-09-01T03:00 on."
+    few = run(runtime, "2025-09-01T06:00", node="A03", channel="no2", k=12)
+    assert 1 <= len(few.analogs) < 12
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_baseline_that_leads_is_named_with_what_it_fell_back_to(context_at: Ca
     assert early.backtest.best_baseline == early.baseline_name
     assert early.baseline_name in early.figure.alt
     assert not trained.baseline_leads
-    assert trained.model == "st-vlm-numeric"
+    assert trained.model == "st-vlm"
 
 
 def test_the_picture_is_kept_and_says_synthetic(context_at: Callable[..., ToolContext]) -> None:

@@ -81,13 +81,25 @@ def test_the_node_itself_may_lose_its_sensor(runtime: Runtime) -> None:
     assert abs(reply.difference.median) > abs(run(runtime, SENSOR).difference.median)
 
 
-def test_a_road_less_is_a_neighbour_less(runtime: Runtime) -> None:
-    assert run(runtime, ROAD).difference == run(runtime, SENSOR).difference
+def test_a_road_less_is_less_of_a_change_than_a_sensor_less(runtime: Runtime) -> None:
+    road, sensor = run(runtime, ROAD).difference, run(runtime, SENSOR).difference
+
+    assert 0 < abs(road.median) < 2 * abs(sensor.median)
+
+
+@pytest.mark.parametrize("change", [FIRE, RAIN])
+def test_a_network_that_reads_the_log_and_the_weather_can_tell(runtime: Runtime, change: dict[str, object]) -> None:
+    reply = run(runtime, change)
+
+    assert reply.model == "st-vlm"
+    assert reply.changes[0].moved
+    assert reply.difference.median != 0
+    assert not any("reads neither the log" in warning for warning in reply.warnings)
 
 
 @pytest.mark.parametrize("change", [EVENT, FIRE, RAIN])
 def test_the_numeric_branch_says_that_it_cannot_tell(runtime: Runtime, change: dict[str, object]) -> None:
-    reply = run(runtime, change)
+    reply = run(runtime, change, node="A03", channel="no2")
 
     assert reply.after == reply.before
     assert not reply.changes[0].moved
@@ -97,10 +109,12 @@ def test_the_numeric_branch_says_that_it_cannot_tell(runtime: Runtime, change: d
 
 
 def test_a_change_that_is_not_used_is_told(runtime: Runtime) -> None:
-    reply = run(runtime, SENSOR, {"kind": "remove_sensor", "node": "S001"})
+    # The numeric branch reads the node and its neighbours, and A09 is none of A03's.
+    own, other = ({"kind": "remove_sensor", "node": node} for node in ("A03", "A09"))
+    reply = run(runtime, own, other, node="A03", channel="no2")
 
     assert [change.moved for change in reply.changes] == [True, False]
-    assert any("the same without the readings of road station S001" in warning for warning in reply.warnings)
+    assert any("the same without the readings of air station A09" in warning for warning in reply.warnings)
 
 
 def test_removed_entries_are_quoted_and_what_they_did_stays(runtime: Runtime) -> None:
