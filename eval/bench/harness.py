@@ -66,6 +66,7 @@ class Task:
         history: Steps that a window has before its origin.
         horizon: Steps ahead.
         backbone: Folder of a pretrained vision-language model, for the models that adapt one.
+        most: Test windows, evenly spaced; None takes as many as are affordable.
     """
 
     panel: Panel
@@ -74,9 +75,17 @@ class Task:
     horizon: int
     shots: Shots | None
     backbone: str | None = None
+    most: int | None = None
 
     @classmethod
-    def of(cls, panel: Panel, channel: str | None, shots: Shots | None = None, backbone: str | None = None) -> Task:
+    def of(
+        cls,
+        panel: Panel,
+        channel: str | None,
+        shots: Shots | None = None,
+        backbone: str | None = None,
+        most: int | None = None,
+    ) -> Task:
         """Split in time 70/10/20; 12 steps to 12, or 24 to 24 where a step is an hour or longer.
 
         Raises:
@@ -90,7 +99,7 @@ class Task:
         split = split_time(len(part.times), SHARES)
         if shots is not None:
             split = few_shot(split, shots.share, shots.which)
-        return cls(panel, Course.of(part, chosen, split, steps), steps, steps, shots, backbone)
+        return cls(panel, Course.of(part, chosen, split, steps), steps, steps, shots, backbone, most)
 
     @cached_property
     def train(self) -> NDArray[np.intp]:
@@ -105,7 +114,7 @@ class Task:
     @cached_property
     def test(self) -> tuple[NDArray[np.intp], int]:
         """Origins of the test windows, as the backtest takes them, and their stride."""
-        return self.course.origins(self.course.split.test, self.history, self.horizon)
+        return self.course.origins(self.course.split.test, self.history, self.horizon, self.most)
 
     @cached_property
     def events(self) -> list[EventWindows]:
@@ -165,13 +174,22 @@ def run(
         train_s=round(train_s, 2),
         train_cpu_s=round(cpu_s, 2),
         latency_ms=latency,
-        subsets=_subsets(task, _forecasts(task, fitted.predict, origins), floor),
+        subsets=scored(task, fitted.predict),
         commit=None if commit is None else commit.removesuffix("-dirty"),
         dirty=None if commit is None else commit.endswith("-dirty"),
         created=datetime.now(UTC),
         machine=f"{machine['machine']}, {_threads()} threads for the networks",
         versions={name: version(name) for name in ("mm4st", "torch", "numpy", "scikit-learn")},
     )
+
+
+def scored(task: Task, predict: Predict) -> dict[str, Subset]:
+    """The errors on the test windows, all of them and by kind of event window.
+
+    Raises:
+        DataError: there is no value for a measured cell.
+    """
+    return _subsets(task, _forecasts(task, predict, task.test[0]), metrics.mape_floor(task.course.train))
 
 
 def _forecasts(task: Task, predict: Predict, origins: NDArray[np.intp]) -> Array:

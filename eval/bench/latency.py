@@ -89,11 +89,11 @@ def _rows(forecaster: TrainedForecaster, panel: Panel, channel: Channel) -> list
     ]
 
 
-def _median_s(call: Callable[[], object], times: int = FORECASTS) -> float:
+def _median_s(call: Callable[[], object], times: int | None = None) -> float:
     """Median seconds of a call, after one that is not counted."""
     call()
     spent = []
-    for _ in range(times):
+    for _ in range(times or FORECASTS):
         started = time.perf_counter()
         call()
         spent.append(time.perf_counter() - started)

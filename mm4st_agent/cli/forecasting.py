@@ -138,7 +138,7 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["forecast", "latency", "imaging", "explain", "what-if"]))
+@click.argument("what", type=click.Choice(["forecast", "modalities", "latency", "imaging", "explain", "what-if"]))
 @click.option("--dataset", help="Compare ST-VLM with the peers on this data set; for 'forecast'.")
 @click.option("--channel", help="The quantity; the data set's main one by default.")
 @click.option(
@@ -218,11 +218,14 @@ def _measured(what: str) -> dict[str, Any]:
     from eval.bench import bench_forecast, bench_imaging
     from eval.bench.explanations import bench_explanations
     from eval.bench.latency import bench_latency
+    from eval.bench.swaps import bench_modalities
     from eval.bench.what_if import bench_what_if
 
     match what:
         case "forecast":
             return bench_forecast(open_runtime())
+        case "modalities":
+            return bench_modalities(open_runtime())
         case "latency":
             return bench_latency(open_runtime())
         case "explain":
