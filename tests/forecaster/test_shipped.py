@@ -13,8 +13,8 @@ from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.forecaster.backtest import run_backtest
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.checkpoint import load, read_card
-from mm4st_agent.forecaster.config import MEDIAN, MODEL_NAME
-from mm4st_agent.forecaster.networks import quantiles_at
+from mm4st_agent.forecaster.config import MEDIAN
+from mm4st_agent.forecaster.networks import name_of
 from mm4st_agent.forecaster.prediction import TrainedForecaster, shipped_checkpoints
 from mm4st_agent.forecaster.slots import slots_of
 
@@ -23,7 +23,9 @@ SHIPPED = [
     ("pems-orange", "flow"),
     ("pems-orange", "speed"),
 ]
-MAX_BYTES = 2 * 2**20
+NUMERIC = {("demo", "no2"), ("demo", "requests"), ("pems-orange", "flow"), ("pems-orange", "speed")}
+"""Of these only the numeric branch is shipped."""
+MAX_BYTES = 8 * 2**20
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +56,20 @@ def test_it_loads_and_is_small(dataset: str, channel: str) -> None:
     card = load(folder).card
 
     assert (card.dataset, card.channel) == (dataset, channel)
+    assert card.model == name_of(card.network) == ("st-vlm-numeric" if (dataset, channel) in NUMERIC else "st-vlm")
+    assert not (card.commit or "-dirty").endswith("-dirty")
     assert sum(path.stat().st_size for path in folder.iterdir()) < MAX_BYTES
 
 
 @pytest.mark.parametrize(("dataset", "channel"), SHIPPED)
 def test_it_beats_every_baseline_on_its_test_part(dataset: str, channel: str) -> None:
-    errors = read_card(shipped_checkpoints() / f"{dataset}-{channel}").errors
+    card = read_card(shipped_checkpoints() / f"{dataset}-{channel}")
+    errors, name = card.errors, card.model
 
     for horizon in (3, 6, 12):
-        assert errors.best([*BASELINES, MODEL_NAME], horizon) == MODEL_NAME
-    assert 70 < (errors.by_step[MODEL_NAME].coverage80_over(12) or 0) < 90
-    assert 70 < (errors.by_step[MODEL_NAME].total_coverage80[11] or 0) < 90
+        assert errors.best([*BASELINES, name], horizon) == name
+    assert 70 < (errors.by_step[name].coverage80_over(12) or 0) < 90
+    assert 70 < (errors.by_step[name].total_coverage80[11] or 0) < 90
 
 
 @pytest.mark.parametrize(("dataset", "channel"), SHIPPED)
@@ -89,11 +94,14 @@ def test_its_weights_are_those_that_were_validated(dataset: str, channel: str, o
     card, observed = checkpoint.card, panel.observed(channel)
 
     origins = np.arange(card.train.steps + 12, card.train.steps + card.validation.steps - 11)
-    inputs = checkpoint.preparation.inputs(observed, slots_of(panel.times, panel.step_s, panel.card.holidays))
-    medians = quantiles_at(checkpoint.network, checkpoint.preparation, inputs, origins)[..., MEDIAN]
+    inputs = checkpoint.inputs(panel, observed, slots_of(panel.times, panel.step_s, panel.card.holidays))
+    medians = checkpoint.quantiles(inputs, origins)[..., MEDIAN]
 
     misses = np.abs(observed[origins[:, None] + np.arange(12)] - medians)
-    assert float(np.nanmean(misses, dtype=np.float64)) == pytest.approx(card.best_validation_mae, rel=1e-4)
+    assert float(np.nanmean(misses, dtype=np.float64)) == pytest.approx(
+        card.best_validation_mae,
+        rel=1e-4 if (dataset, channel) in NUMERIC else 2e-3,  # an ST-VLM was validated in bfloat16
+    )
 
 
 @pytest.mark.parametrize(("dataset", "channel"), [("demo", "flow"), ("pems-orange", "speed")])
