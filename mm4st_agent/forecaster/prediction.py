@@ -154,11 +154,13 @@ class TrainedForecaster:
         for node, readings in zip(asked, observed.T, strict=True):
             check_measured(panel, chosen, node, readings)
         history, origin = self._history(panel, observed, skip + horizon), np.array([len(observed)])
+        fan = self.checkpoint.fan(panel)[: skip + horizon, positions]
         ahead = _Ahead(
             history,
-            self.checkpoint.fan(panel)[: skip + horizon, positions],
+            fan,
             {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES},
             {name: residuals.only(positions) for name, residuals in self.checkpoint.residuals.items()},
+            self.checkpoint.card.calibration.total(fan[skip:], chosen.aggregation),
             self._record(panel),
             horizon,
             skip,
@@ -192,13 +194,13 @@ class TrainedForecaster:
         card = self.checkpoint.card
         record, horizon, skip = ahead.record, ahead.horizon, ahead.skip
         origin = len(ahead.history.observed)
-        usable = [n for n in BASELINES if np.isfinite(ahead.points[n][skip:, position]).all()] or list(BASELINES)
-        baseline = usable[-1] if record is None else record[0].best(usable, horizon, skip)
-        leads = card.model if record is None else record[0].best([card.model, baseline], horizon, skip)
+        usable = tuple(n for n in BASELINES if np.isfinite(ahead.points[n][skip:, position]).all()) or BASELINES
+        baseline = usable[-1] if record is None else ahead.best(usable)
+        leads = card.model if record is None else ahead.best((card.model, baseline))
         calibration, aggregation, points = card.calibration, channel.aggregation, ahead.points[baseline]
         if leads == card.model:
             quantiles = ahead.fan[skip:, position]
-            (band,) = calibration.total(ahead.fan[skip:, [position]], aggregation)
+            band = ahead.band[position]
         else:
             residuals, own = ahead.residuals[baseline].only([position]), points[:, [position]]
             quantiles = residuals.fan(own, calibration.lowest)[skip:, 0]
@@ -220,7 +222,7 @@ class TrainedForecaster:
             model=leads,
             in_sample=panel.end < until,
             trained_until=until,
-            backtest=_summary(ahead, leads, baseline),
+            backtest=ahead.summary(leads, baseline),
             warnings=(),
         )
         return replace(found, warnings=tuple(self._warnings(panel, found, position, ahead)))
@@ -264,15 +266,38 @@ class _Ahead:
         fan: `(skip + horizon, N, 5)` calibrated quantiles.
         points: By baseline, `(skip + horizon, N)`.
         residuals: By baseline.
+        band: `(N, 3)` of the total from the fan.
     """
 
     history: History
     fan: Array
     points: Mapping[str, Array]
     residuals: Mapping[str, Residuals]
+    band: Array
     record: Record
     horizon: int
     skip: int
+
+    @cached_property
+    def _chosen(self) -> dict[tuple[str, ...], str]:
+        return {}
+
+    @cached_property
+    def _summaries(self) -> dict[tuple[str, str], BacktestSummary]:
+        return {}
+
+    def best(self, models: tuple[str, ...]) -> str:
+        """Which of them did best over the span in the track record, which there is; most nodes ask the same."""
+        assert self.record is not None
+        if models not in self._chosen:
+            self._chosen[models] = self.record[0].best(models, self.horizon, self.skip)
+        return self._chosen[models]
+
+    def summary(self, leads: str, baseline: str) -> BacktestSummary:
+        """What the track record says of the model that leads."""
+        if (leads, baseline) not in self._summaries:
+            self._summaries[leads, baseline] = _summary(self, leads, baseline)
+        return self._summaries[leads, baseline]
 
 
 def _summary(ahead: _Ahead, leads: str, baseline: str) -> BacktestSummary:
