@@ -58,10 +58,12 @@ def fit_ours(task: Task, training: dict[str, Any], seed: int, minutes: float | N
 
 
 def predictor(checkpoint: Checkpoint, course: Course) -> Predict:
-    """Origins in the course to calibrated quantiles `(W, H, N, 5)` in the channel's unit."""
-    inputs = checkpoint.inputs(course.panel, course.observed, course.history.slots)
+    """Origins in the test part to the quantiles `(W, H, N, 5)` of forecasts, in the channel's unit."""
+    slots, shape, test = course.history.slots, checkpoint.card.network, course.split.test
+    intervals = checkpoint.intervals(checkpoint.inputs(course.panel, course.observed, slots), course.observed, slots)
+    recent = intervals.recent(np.array([test.start + shape.history, test.stop]))
 
     def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
-        return checkpoint.calibrated(inputs, course.history.slots, origins)
+        return intervals.following(origins, recent)
 
     return predict

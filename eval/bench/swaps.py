@@ -9,9 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from eval.bench.report import BenchRow, compared, report_of
 
 if TYPE_CHECKING:
@@ -73,7 +70,4 @@ def _scored(task: Task, checkpoint: Checkpoint, swap: dict[str, str]) -> dict[st
     assert isinstance(inputs, StInputs)
     inputs = dataclasses.replace(inputs, config=inputs.config.model_copy(update=swap), _texts={})
 
-    def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
-        return checkpoint.calibrated(inputs, course.history.slots, origins)
-
-    return scored(task, predict)
+    return scored(task, checkpoint.intervals(inputs, course.observed, course.history.slots).calibrated)

@@ -1,5 +1,7 @@
 """`mm4st bench what-if`: effects that `what_if` claims for events of the demo city, against the simulator's own.
 
+`python -m eval.bench.what_if` writes the same figures beside the checkpoints, so that `what_if` can say them.
+
 When a cause is in the log and acts, the trained model forecasts with and without its entries (and, of a shower, the
 rain that is measured); the difference is the claim. The simulator runs the city again without the cause; that
 difference over the same steps is the truth. Its peer is the claim that nothing has an effect. The readings up to that
@@ -8,7 +10,8 @@ moment hold what the cause has done already, in both forecasts: a claim can only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,8 @@ from mm4st_agent.errors import DataError, UsageError
 from mm4st_agent.runtime import Runtime
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mm4st_agent.data.card import Channel
     from mm4st_agent.data.events import Event
     from mm4st_agent.data.panel import Panel
@@ -33,6 +38,8 @@ MINUTES = 60
 """How long a span is forecast."""
 MOMENTS_MIN = (0, 30, 60, 90)
 """So long after a cause is both logged and acting, its effect is claimed."""
+KINDS = {"rain": "rain", "event": "announced events", "incident": "incidents"}
+"""What the causes are called in the record; all of them together would speak of the most frequent kind only."""
 COIN = 50.0
 """Share of directions that a coin hits, in %."""
 
@@ -85,19 +92,12 @@ def bench_what_if(runtime: Runtime, channels: Sequence[str] = CHANNELS) -> dict[
         UsageError: no model was trained for a channel.
         DataError: no cause that was logged had an effect.
     """
-    from mm4st_agent.demo_city.city import City
     from mm4st_agent.forecaster.forecast import total_unit
-    from mm4st_agent.forecaster.prediction import TrainedForecaster
 
-    panel, city = runtime.registry.open("demo"), City()
     rows: list[BenchRow] = []
-    for name in channels:
-        channel = panel.channel(name)
-        forecaster = runtime.forecaster(panel, channel)
-        if not isinstance(forecaster, TrainedForecaster):
-            raise UsageError(f"No model was trained for {name} of the demo city.", "mm4st train --dataset demo")
-        unit, subject = total_unit(channel), f"demo {name}, {forecaster.name}"
-        for found in effects(panel, channel, forecaster, city):
+    for channel, forecaster, every in _scored(runtime, channels):
+        unit, subject = total_unit(channel), f"demo {channel.name}, {forecaster.name}"
+        for found in every:
             pairs = f"{found.kind} ({found.causes} causes, {len(found.true)} effects, {found.told} claimed)"
             rows += [
                 compared(
@@ -110,6 +110,59 @@ def bench_what_if(runtime: Runtime, channels: Sequence[str] = CHANNELS) -> dict[
                 compared(f"{subject}: right direction, {pairs}", found.agreement, COIN, "a coin", "%", "higher"),
             ]
     return report_of(rows)
+
+
+def record_scores(runtime: Runtime, channels: Sequence[str] = CHANNELS) -> list[Path]:
+    """Write the same figures beside the checkpoints.
+
+    Returns:
+        The folders of the checkpoints.
+
+    Raises:
+        UsageError: no model was trained for a channel.
+        DataError: no cause that was logged had an effect.
+    """
+    from mm4st_agent.forecaster.effect_scores import EffectScore, EffectScores, write_scores
+    from mm4st_agent.forecaster.forecast import total_unit
+
+    folders = []
+    for channel, forecaster, every in _scored(runtime, channels):
+        scores = [
+            EffectScore(
+                kind=KINDS[found.kind],
+                causes=found.causes,
+                effects=len(found.true),
+                error=float(f"{found.error:.4g}"),
+                nothing_error=float(f"{found.nothing_error:.4g}"),
+                direction=None if found.agreement is None else round(found.agreement, 1),
+            )
+            for found in every
+            if found.kind in KINDS
+        ]
+        record = EffectScores(
+            trained=forecaster.card.created,
+            unit=total_unit(channel),
+            minutes=MINUTES,
+            truth="the simulator's own run without the cause",
+            scores=tuple(scores),
+        )
+        write_scores(forecaster.folder, record)
+        folders.append(forecaster.folder)
+    return folders
+
+
+def _scored(runtime: Runtime, channels: Sequence[str]) -> Iterator[tuple[Channel, TrainedForecaster, list[Effects]]]:
+    """Each channel of the demo city, its model, and the effects of the causes in the test part."""
+    from mm4st_agent.demo_city.city import City
+    from mm4st_agent.forecaster.prediction import TrainedForecaster
+
+    panel, city = runtime.registry.open("demo"), City()
+    for name in channels:
+        channel = panel.channel(name)
+        forecaster = runtime.forecaster(panel, channel)
+        if not isinstance(forecaster, TrainedForecaster):
+            raise UsageError(f"No model was trained for {name} of the demo city.", "mm4st train --dataset demo")
+        yield channel, forecaster, effects(panel, channel, forecaster, city)
 
 
 def effects(panel: Panel, channel: Channel, forecaster: TrainedForecaster, city: City) -> list[Effects]:
@@ -203,3 +256,8 @@ def _effect(
     without = runs.after(*edits)
     claimed = (runs.before.total[:, 1] - without.total[:, 1]).astype(np.float64)
     return claimed, aggregate(change[affected].to_numpy(dtype=np.float64), channel.aggregation, axis=0)  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    for folder in record_scores(Runtime()):
+        sys.stdout.write(f"{folder}\n")

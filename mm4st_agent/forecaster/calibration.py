@@ -29,7 +29,7 @@ from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN, QUANTILES
 Array = NDArray[np.float32]
 Aggregation = Literal["sum", "mean"]
 
-_SIDES = ((0, 0.1), (1, 0.25), (3, 0.25), (4, 0.1))
+SIDES = ((0, 0.1), (1, 0.25), (3, 0.25), (4, 0.1))
 """Position of each quantile but the median, and the share of truths beyond it."""
 _SMALLEST = 1e-6
 PARTS = 4
@@ -107,7 +107,7 @@ class Calibration(BaseModel):
         horizon = quantiles.shape[-3]
         table = np.array([(own or self.steps)[:horizon] for own in self.parts or ((),) * PARTS], dtype=np.float32)
         factors = np.ones((*parts.shape, 1, len(QUANTILES)), dtype=np.float32)
-        factors[..., 0, [side for side, _ in _SIDES]] = table[parts, np.arange(horizon)]
+        factors[..., 0, [side for side, _ in SIDES]] = table[parts, np.arange(horizon)]
         median = quantiles[..., MEDIAN : MEDIAN + 1]
         return self.bounded(np.sort(median + factors * (quantiles - median), axis=-1))
 
@@ -194,7 +194,7 @@ def _steps(truth: Array, quantiles: Array) -> tuple[StepFactors, ...]:
     for h in range(truth.shape[1]):
         median = quantiles[:, h, :, MEDIAN]
         one, two, three, four = (
-            _factor(truth[:, h], median, quantiles[:, h, :, side], beyond) for side, beyond in _SIDES
+            _factor(truth[:, h], median, quantiles[:, h, :, side], beyond) for side, beyond in SIDES
         )
         found.append((one, two, three, four))
     return tuple(found)
@@ -202,14 +202,23 @@ def _steps(truth: Array, quantiles: Array) -> tuple[StepFactors, ...]:
 
 def _factor(truth: Array, median: Array, end: Array, beyond: float) -> float:
     """What to multiply `end - median` by, so that a share `beyond` of the truths lies beyond it."""
-    seen = np.isfinite(truth) & np.isfinite(end)
-    side = np.sign(end - median)[seen]
-    reach = np.abs(end - median)[seen]
-    scores = (side * (truth - median)[seen])[reach > _SMALLEST] / reach[reach > _SMALLEST]
-    if scores.size == 0:
+    found = scores(truth, median, end)
+    return share_factor(found[np.isfinite(found)], beyond)
+
+
+def scores(truth: Array, median: Array, end: Array) -> Array:
+    """How far from the median to `end` the truth lies: 1 is on it; NaN where it is unknown or there is no way."""
+    way = end - median
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(way) > _SMALLEST, (truth - median) / np.where(way == 0, 1, way), np.float32(np.nan))
+
+
+def share_factor(known: Array, beyond: float) -> float:
+    """The finite-sample quantile of `scores` that leaves a share `beyond` of them above it; 1 without any."""
+    if known.size == 0:
         return 1.0
-    level = min(1.0, np.ceil((scores.size + 1) * (1 - beyond)) / scores.size)
-    return max(0.0, float(np.quantile(scores, level)))
+    level = min(1.0, np.ceil((known.size + 1) * (1 - beyond)) / known.size)
+    return max(0.0, float(np.quantile(known, level)))
 
 
 def _node_quantiles(errors: Array, levels: tuple[float, ...]) -> Array:

@@ -18,10 +18,11 @@ from pydantic import ValidationError
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES
-from mm4st_agent.forecaster.calibration import PARTS, Residuals
+from mm4st_agent.forecaster.calibration import Residuals
 from mm4st_agent.forecaster.card import FORMAT, CheckpointCard, PretrainedBase
 from mm4st_agent.forecaster.measured import latest
-from mm4st_agent.forecaster.slots import Slots, extended, slots_of
+from mm4st_agent.forecaster.recent import AS_CALIBRATED, DAYS, Intervals, Widths
+from mm4st_agent.forecaster.slots import Slots, extended, slots_a_day, slots_of
 
 if TYPE_CHECKING:
     import torch
@@ -53,31 +54,54 @@ class Checkpoint:
         channel = panel.channel(self.card.channel)
         return inputs_of(self.preparation, self.card.network, panel, channel, observed, slots)
 
-    def fan(self, panel: Panel) -> NDArray[np.float32]:
-        """`(H, N, 5)` calibrated quantiles of the steps after the panel's end, of which only the recent ones are read.
+    def fan(self, panel: Panel, widths: Widths = AS_CALIBRATED) -> NDArray[np.float32]:
+        """`(H, N, 5)` quantiles of the steps after the panel's end, of which only the recent ones are read.
 
-        `panel` has the nodes of the checkpoint and no others.
+        Args:
+            panel: With the nodes of the checkpoint and no others.
+            widths: What `widths` gave at the panel's end; without, intervals are as wide as on the validation part.
         """
-        from mm4st_agent.forecaster.inputs import steps_read
+        readings, inputs, slots = self._read(panel, 0)
+        intervals = self.intervals(inputs, readings, slots)
+        fan = intervals.calibrated(np.array([len(readings)]))
+        return np.asarray(intervals.widened(fan, np.array([widths], dtype=np.float32))[0])
 
-        values, imputed = latest(panel, self.card.channel, steps_read(self.card.network.history, panel.step_s))
-        recent = np.where(imputed, np.float32(np.nan), values)
-        cut = dataclasses.replace(panel, data=panel.data.isel(time=slice(-len(recent), None)))
-        times = extended(cut.times, self.card.network.horizon)
-        slots = slots_of(times, panel.step_s, panel.card.holidays)
-        fan = self.calibrated(self.inputs(cut, recent, slots), slots, np.array([len(recent)]))
-        return np.asarray(fan[0])
+    def widths(self, panel: Panel) -> Widths:
+        """What the intervals of a forecast from the panel's end are to be multiplied by; see `recent`."""
+        reach = (DAYS + 1) * slots_a_day(panel.step_s) + 2 * self.card.network.horizon
+        readings, inputs, slots = self._read(panel, reach)
+        origins = np.array([len(readings)])
+        one, two, three, four = self.intervals(inputs, readings, slots).recent(origins).at(origins)[0].tolist()
+        return one, two, three, four
 
-    def calibrated(self, inputs: AnyInputs, slots: Slots, origins: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Calibrated quantiles `(W, H, N, 5)` of windows that start at `origins` `(W,)`; `slots` reach to their end."""
-        parts = slots.parts_of_day(origins, self.card.network.horizon, PARTS)
-        return self.card.calibration.apply(self.quantiles(inputs, origins), parts)
+    def intervals(self, inputs: AnyInputs, observed: NDArray[np.float32], slots: Slots) -> Intervals:
+        """From origins in a series `observed` `(T, N)` to the quantiles of forecasts."""
+        shape = self.card.network
+        return Intervals(
+            lambda origins: self.quantiles(inputs, origins),
+            self.card.calibration,
+            observed,
+            slots,
+            shape.history,
+            shape.horizon,
+        )
 
     def quantiles(self, inputs: AnyInputs, origins: NDArray[np.integer]) -> NDArray[np.float32]:
         """Uncalibrated quantiles `(W, H, N, 5)`; see `networks.quantiles_at`."""
         from mm4st_agent.forecaster.networks import quantiles_at
 
         return quantiles_at(self.network, self.preparation, inputs, origins)
+
+    def _read(self, panel: Panel, reach: int) -> tuple[NDArray[np.float32], AnyInputs, Slots]:
+        """The last measured readings `(S, N)` that forecasts from the last `reach` steps on read, and their inputs."""
+        from mm4st_agent.forecaster.inputs import steps_read
+
+        values, imputed = latest(panel, self.card.channel, steps_read(self.card.network.history, panel.step_s) + reach)
+        readings = np.where(imputed, np.float32(np.nan), values)
+        cut = dataclasses.replace(panel, data=panel.data.isel(time=slice(-len(readings), None)))
+        times = extended(cut.times, self.card.network.horizon)
+        slots = slots_of(times, panel.step_s, panel.card.holidays)
+        return readings, self.inputs(cut, readings, slots), slots
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:

@@ -24,6 +24,7 @@ from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.checkpoint import Checkpoint
 from mm4st_agent.forecaster.config import NumericConfig
 from mm4st_agent.forecaster.measured import channel_at, measuring
+from mm4st_agent.forecaster.recent import AS_CALIBRATED, Widths
 
 Array = NDArray[np.float32]
 Edit = Callable[[Panel], Panel]
@@ -201,12 +202,19 @@ class Counterfactuals:
         channel: Of the checkpoint.
         nodes: Ids of those that are asked for.
         horizon: Steps from the moment on.
+        widths: Of the intervals at the moment, before and after.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, panel: Panel, channel: Channel, nodes: Sequence[str], horizon: int
+        self,
+        checkpoint: Checkpoint,
+        panel: Panel,
+        channel: Channel,
+        nodes: Sequence[str],
+        horizon: int,
+        widths: Widths = AS_CALIBRATED,
     ) -> None:
-        self.checkpoint, self.channel, self.horizon = checkpoint, channel, horizon
+        self.checkpoint, self.channel, self.horizon, self.widths = checkpoint, channel, horizon, widths
         fitting = measuring(panel, channel)
         self.positions = [fitting.position(node) for node in nodes]
         self.panel = _recent(checkpoint, panel)
@@ -223,7 +231,7 @@ class Counterfactuals:
         checkpoint = self.checkpoint
         if panel.edges is not self.panel.edges:
             checkpoint = _rewired(checkpoint, measuring(panel, self.channel))
-        fan = checkpoint.fan(measuring(panel, self.channel))[: self.horizon, self.positions]
+        fan = checkpoint.fan(measuring(panel, self.channel), self.widths)[: self.horizon, self.positions]
         return Outlook(fan, checkpoint.card.calibration.total(fan, self.channel.aggregation))
 
 

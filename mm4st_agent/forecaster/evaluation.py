@@ -25,7 +25,7 @@ from mm4st_agent.forecaster.slots import extended
 
 Array = NDArray[np.float32]
 Predict = Callable[[NDArray[np.intp]], Array]
-"""Origins `(W,)` to raw quantiles `(W, H, N, 5)` in the channel's unit."""
+"""Origins `(W,)` to quantiles `(W, H, N, 5)` in the channel's unit."""
 
 _SHOWN = (3, 6, 12, 24, 48)
 """Horizon steps that get a row of their own."""
@@ -104,7 +104,7 @@ def _shortest(steps: int, shares: tuple[float, float, float]) -> int:
 
 
 def calibrate(course: Course, predict: Predict, steps: int, horizon: int) -> Calibration:
-    """Fit the interval factors to the validation part."""
+    """Fit the interval factors to the validation part, where `predict` gives raw quantiles."""
     origins, _ = course.origins(course.split.validation, steps, horizon)
     truth = truth_at(course.observed, origins, horizon)
     parts = course.history.slots.parts_of_day(origins, horizon, PARTS)
@@ -139,7 +139,7 @@ def evaluate(
         steps: History steps that a window has inside the test part.
         horizon: Steps ahead.
         residuals: Of the baselines, from the validation part.
-        trained: Name, raw quantiles and calibration of the trained model.
+        trained: Name, quantiles as a forecast gives them and calibration of the trained model.
         most: Windows, evenly spaced; None takes as many as are affordable.
 
     Raises:
@@ -158,7 +158,7 @@ def evaluate(
     totals: dict[str, Callable[[int], Array]] = {}
     if trained is not None:
         name, predict, calibration = trained
-        fans[name] = calibration.apply(predict(origins), course.history.slots.parts_of_day(origins, horizon, PARTS))
+        fans[name] = predict(origins)
         totals[name] = _trained_total(calibration, fans[name], aggregation)
     for name in BASELINES:
         point = FUNCTIONS[name](course.history, origins, horizon)

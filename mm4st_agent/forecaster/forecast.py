@@ -44,6 +44,7 @@ class BacktestSummary:
         coverage80: Share of truths in the 80 % interval of single steps, in %.
         total_coverage80: The same for the total over these steps; None where they do not begin at once.
         where: On which data, in words.
+        recent_mae: As `mae`, over the last two days; None where too little was measured.
     """
 
     mae: float | None
@@ -52,6 +53,12 @@ class BacktestSummary:
     coverage80: float | None
     total_coverage80: float | None
     where: str
+    recent_mae: float | None = None
+
+    @property
+    def recent_ratio(self) -> float | None:
+        """How many times the error of the backtest that of the last two days is."""
+        return None if self.recent_mae is None or not self.mae else self.recent_mae / self.mae
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from mm4st_agent.forecaster.forecast import (
     total_unit,
 )
 from mm4st_agent.forecaster.measured import channel_at, head_of, measuring
+from mm4st_agent.forecaster.recent import Widths
 from mm4st_agent.forecaster.rolling import BaselineForecaster
 from mm4st_agent.forecaster.slots import extended
 
@@ -48,6 +49,8 @@ __all__ = [
 Array = NDArray[np.float32]
 Record = tuple[TestErrors, str] | None
 """What was known about earlier forecasts at a moment, and on which of them that rests."""
+DRIFT = 1.5
+"""From so many times the error of the backtest on, that of the last two days is worth a warning."""
 
 
 def shipped_checkpoints() -> Path:
@@ -84,7 +87,7 @@ class TrainedForecaster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.card: CheckpointCard = read_card(folder)
-        self._kept: tuple[tuple[str, pd.Timestamp], Record] | None = None
+        self._kept: tuple[tuple[str, pd.Timestamp], Record, Widths, TestErrors | None] | None = None
 
     @property
     def name(self) -> str:
@@ -154,28 +157,35 @@ class TrainedForecaster:
         for node, readings in zip(asked, observed.T, strict=True):
             check_measured(panel, chosen, node, readings)
         history, origin = self._history(panel, observed, skip + horizon), np.array([len(observed)])
-        fan = self.checkpoint.fan(panel)[: skip + horizon, positions]
+        record, widths, recent = self._known(panel)
+        fan = self.checkpoint.fan(panel, widths)[: skip + horizon, positions]
         ahead = _Ahead(
             history,
             fan,
             {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES},
             {name: residuals.only(positions) for name, residuals in self.checkpoint.residuals.items()},
             self.checkpoint.card.calibration.total(fan[skip:], chosen.aggregation),
-            self._record(panel),
+            record,
+            recent,
             horizon,
             skip,
         )
         return [self._forecast(panel, chosen, node, asked.index(node), ahead) for node in nodes]
 
-    def _record(self, panel: Panel) -> Record:
-        """The track record at the panel's end, kept for the next forecast from the same moment."""
-        from mm4st_agent.forecaster.scoring import track_record
+    def widths(self, panel: Panel) -> Widths:
+        """The correction of the intervals at the end of `panel`, which has the checkpoint's nodes and no others."""
+        return self._known(panel)[1]
+
+    def _known(self, panel: Panel) -> tuple[Record, Widths, TestErrors | None]:
+        """Track record, widths and recent errors at the panel's end, kept for the next forecast from that moment."""
+        from mm4st_agent.forecaster.scoring import recent_errors, track_record
 
         moment, kept = (panel.card.sha256, panel.end), self._kept
         if kept is None or kept[0] != moment:
-            kept = (moment, track_record(self.checkpoint, panel))
+            record, widths = track_record(self.checkpoint, panel), self.checkpoint.widths(panel)
+            kept = (moment, record, widths, recent_errors(self.checkpoint, panel))
             self._kept = kept
-        return kept[1]
+        return kept[1:]
 
     def _history(self, panel: Panel, observed: Array, horizon: int) -> History:
         """For the baselines; slot means are of the training part, as far as it lies before the panel's end."""
@@ -239,6 +249,11 @@ class TrainedForecaster:
                 f"backtest than {card.model} (MAE {found.backtest.mae:.3g} against {ours:.3g} {channel.unit}), so its "
                 "values are given, with its own earlier errors as interval."
             )
+        if (ratio := found.backtest.recent_ratio) is not None and ratio >= DRIFT:
+            yield (
+                f"Over the last two days the mean absolute error was {found.backtest.recent_mae:.3g} {channel.unit}, "
+                f"{ratio:.1f} times that of the backtest: something has changed, so trust this forecast less."
+            )
         if found.in_sample:
             yield (
                 f"The model was trained and tuned on data until {until:%Y-%m-%d %H:%M}, so at "
@@ -267,6 +282,7 @@ class _Ahead:
         points: By baseline, `(skip + horizon, N)`.
         residuals: By baseline.
         band: `(N, 3)` of the total from the fan.
+        recent: Errors of the last two days.
     """
 
     history: History
@@ -275,6 +291,7 @@ class _Ahead:
     residuals: Mapping[str, Residuals]
     band: Array
     record: Record
+    recent: TestErrors | None
     horizon: int
     skip: int
 
@@ -312,4 +329,5 @@ def _summary(ahead: _Ahead, leads: str, baseline: str) -> BacktestSummary:
         coverage80=errors.coverage80_over(horizon, skip),
         total_coverage80=None if skip else errors.total_coverage80[horizon - 1],
         where=where,
+        recent_mae=None if ahead.recent is None else ahead.recent.by_step[leads].mae_over(horizon, skip),
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.windows import Split
+from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.card import TestErrors
 from mm4st_agent.forecaster.checkpoint import Checkpoint
 from mm4st_agent.forecaster.evaluation import Course, evaluate
+from mm4st_agent.forecaster.recent import DAYS
+from mm4st_agent.forecaster.slots import slots_a_day
 
 RECORD_WINDOWS = 300
 """A track record rests on at most so many earlier forecasts, evenly spaced."""
 LEAST_WINDOWS = 12
 """On fewer than so many it says nothing."""
+RECENT_WINDOWS = 24
+LEAST_CELLS = 400
+"""What the last two days showed rests on at most so many forecasts, and on so many measured readings at least."""
 
 
 def parts(checkpoint: Checkpoint, panel: Panel) -> Split:
@@ -41,12 +44,9 @@ def score(checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None =
     """
     card, shape = checkpoint.card, checkpoint.card.network
     course = Course.of(panel, panel.channel(card.channel), split, shape.horizon)
-    inputs = checkpoint.inputs(panel, course.observed, course.history.slots)
-
-    def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
-        return checkpoint.quantiles(inputs, origins)
-
-    trained = (card.model, predict, card.calibration)
+    slots = course.history.slots
+    intervals = checkpoint.intervals(checkpoint.inputs(panel, course.observed, slots), course.observed, slots)
+    trained = (card.model, intervals, card.calibration)
     return course, evaluate(course, shape.history, shape.horizon, checkpoint.residuals, trained, most)
 
 
@@ -63,3 +63,19 @@ def track_record(checkpoint: Checkpoint, panel: Panel) -> tuple[TestErrors, str]
             first, last = panel.times[part.start], panel.times[part.stop - 1]
             return errors, (f"{errors.windows} forecasts from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}{words}")
     return None
+
+
+def recent_errors(checkpoint: Checkpoint, panel: Panel) -> TestErrors | None:
+    """How the checkpoint did over the last two days before the panel's end; None where too little was measured.
+
+    As in `track_record`, only forecasts whose truth was in by then count.
+    """
+    split, shape, end = parts(checkpoint, panel), checkpoint.card.network, len(panel.times)
+    first = end - DAYS * slots_a_day(panel.step_s) - shape.history
+    if first < 0 or end - first < shape.history + shape.horizon + LEAST_WINDOWS - 1:
+        return None
+    try:
+        _, errors = score(checkpoint, panel, Split(split.train, split.validation, slice(first, end)), RECENT_WINDOWS)
+    except DataError:  # nothing was measured
+        return None
+    return errors if errors.cells >= LEAST_CELLS else None

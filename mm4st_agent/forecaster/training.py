@@ -25,6 +25,7 @@ from mm4st_agent.forecaster.inputs import Preparation
 from mm4st_agent.forecaster.learning import Material
 from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.forecaster.networks import Prepared, Shape, base_sha256, inputs_of, name_of, prepare, quantiles_at
+from mm4st_agent.forecaster.recent import Intervals
 from mm4st_agent.forecaster.recovery import Workspace, array_sha256, only_training
 from mm4st_agent.forecaster.train_config import TrainConfig
 from mm4st_agent.provenance import source_commit
@@ -92,7 +93,9 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
         return quantiles_at(fitted.network, preparation, material.plain, origins)
 
     calibration = calibrate(course, predict, network.history, network.horizon)
-    residuals = baseline_residuals(course, network.history, network.horizon)
+    slots, steps = course.history.slots, (network.history, network.horizon)
+    intervals = Intervals(predict, calibration, course.observed, slots, *steps)
+    residuals = baseline_residuals(course, *steps)
     card = CheckpointCard(
         model=name_of(network),
         dataset=panel.name,
@@ -107,7 +110,7 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
         validation=course.period(course.split.validation),
         test=course.period(course.split.test),
         calibration=calibration,
-        errors=evaluate(course, network.history, network.horizon, residuals, (name_of(network), predict, calibration)),
+        errors=evaluate(course, *steps, residuals, (name_of(network), intervals, calibration)),
         epochs=fitted.epochs,
         best_validation_mae=fitted.best_mae,
         minutes=round(fitted.minutes, 4),

@@ -244,7 +244,10 @@ def readme(weeks: Sequence[Week], alts: Mapping[str, str]) -> str:
         "All of it is made by",
     )
     parts = ["# Gallery: every picture, for people and for models", *(_wrapped(text) for text in intro)]
-    parts.append("```\npython -m mm4st_agent.imaging.gallery docs/gallery\n```")
+    parts.append(
+        "<!-- not run: it needs the files of pems-orange; tests/imaging draws the same pictures -->\n"
+        "```sh\npython -m mm4st_agent.imaging.gallery docs/gallery\n```"
+    )
     for section in SECTIONS:
         parts += [f"## {section.title}", _wrapped(section.reads)]
         if section.draw is not None:

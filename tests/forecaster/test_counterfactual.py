@@ -109,8 +109,10 @@ def shift(runs: Counterfactuals, *edits: cf.Edit) -> Difference:
     return Difference.of(runs.before, runs.after(*edits))
 
 
-def test_before_is_what_the_forecaster_gives(folder: Path, known: Panel, runs: Counterfactuals) -> None:
-    found = TrainedForecaster(folder).predict(known, ["B"], "flow", 6)[0]
+def test_before_is_what_the_forecaster_gives(folder: Path, known: Panel) -> None:
+    forecaster = TrainedForecaster(folder)
+    found = forecaster.predict(known, ["B"], "flow", 6)[0]
+    runs = Counterfactuals(forecaster.checkpoint, known, known.channel(), NODES, 6, forecaster.widths(known))
 
     assert not found.baseline_leads
     assert (runs.before.quantiles[:, 1] == found.quantiles).all()

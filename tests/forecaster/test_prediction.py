@@ -91,7 +91,7 @@ def test_it_is_the_forecast_that_the_backtest_scored(panel: Panel, forecaster: T
     checkpoint, origins = forecaster.checkpoint, np.array([40, 300, 1400, 1555, 1668])
     times = extended(panel.times, 12)
     slots = slots_of(times, panel.step_s, "US")
-    whole = checkpoint.calibrated(checkpoint.inputs(panel, panel.observed(), slots), slots, origins)
+    whole = checkpoint.intervals(checkpoint.inputs(panel, panel.observed(), slots), panel.observed(), slots)(origins)
 
     for expected, origin in zip(whole, origins, strict=True):
         found = forecaster.predict(panel.until(panel.times[origin]), list("ABCD"), None, 12)

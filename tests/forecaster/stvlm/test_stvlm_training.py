@@ -213,12 +213,12 @@ def test_it_is_the_forecast_of_the_whole_series(kind: str, told: Panel, request:
     times = extended(told.times, 12)
     slots = slots_of(times, told.step_s, "US")
 
-    whole = checkpoint.calibrated(checkpoint.inputs(told, told.observed(), slots), slots, origins)
+    whole = checkpoint.intervals(checkpoint.inputs(told, told.observed(), slots), told.observed(), slots)(origins)
 
     for expected, origin in zip(whole, origins, strict=True):
         cut = told.until(told.times[origin])
         assert len(cut.times) == origin
-        found = forecaster.checkpoint.fan(cut)
+        found = checkpoint.fan(cut, checkpoint.widths(cut))
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 

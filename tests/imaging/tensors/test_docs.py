@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "imaging.md").read_text(encoding="u
 
 
 def test_the_example_prints_what_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
-    found = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", PAGE, re.DOTALL)
+    found = re.search(r"```python\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
     assert found is not None
     exec(found[1], {})
     assert capsys.readouterr().out == found[2]

@@ -1,0 +1,124 @@
+"""Intervals that follow the last two days: what was wide enough on the validation part may not be now.
+
+Once an hour the calibrated intervals of the last two days, as far as their truth is known by then, are scored; each
+side is widened or narrowed by the factor that would have made it hold its nominal share of those cells, all nodes
+and steps ahead together. A forecast takes the factors of the last full hour before it.
+
+Source:
+    Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), arXiv:1604.04173, for split-conformal intervals; Xu and Xie
+    (2021), arXiv:2010.09107, for scores that slide with time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mm4st_agent.forecaster.baselines import truth_at
+from mm4st_agent.forecaster.calibration import PARTS, SIDES, Array, Calibration, scores, share_factor
+from mm4st_agent.forecaster.config import MEDIAN
+from mm4st_agent.forecaster.slots import Slots
+
+Widths = tuple[float, float, float, float]
+"""Factors on the calibrated half-widths, in the order .1 .25 .75 .9."""
+AS_CALIBRATED: Widths = (1.0, 1.0, 1.0, 1.0)
+
+DAYS = 2
+"""Days of windows behind a moment whose scores count."""
+_LEAST_WINDOWS = 12
+_LEAST_CELLS = 400
+"""With fewer windows or measured cells the intervals stay as they were calibrated."""
+_AT_ONCE = 256
+_HOUR_S, _DAY_S = 3600, 86_400
+
+
+@dataclass(frozen=True)
+class RecentWidths:
+    """Factors at some moments.
+
+    Attributes:
+        moments: `(M,)` time steps on the hour, in order.
+        factors: `(M, 4)` see `Widths`.
+    """
+
+    moments: NDArray[np.intp]
+    factors: Array
+
+    def at(self, origins: NDArray[np.integer]) -> Array:
+        """`(W, 4)` for windows that start at `origins` `(W,)`: those of the last moment that is not later."""
+        found = self.moments.searchsorted(origins, side="right") - 1
+        known = np.concatenate([np.ones((1, len(AS_CALIBRATED)), dtype=np.float32), self.factors])
+        return np.asarray(known[found + 1])
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """The way from what a network says to what a forecast says.
+
+    Attributes:
+        raw: Origins `(W,)` to the network's quantiles `(W, H, N, 5)` in the channel's unit.
+        calibration: Fitted to the validation part.
+        observed: `(T, N)` measured readings; what lies at an origin or after it does not count there.
+        slots: Of the time axis, to the end of the last window.
+        earliest: First time step that a window may start from.
+        horizon: Steps ahead.
+    """
+
+    raw: Callable[[NDArray[np.intp]], Array]
+    calibration: Calibration
+    observed: Array
+    slots: Slots
+    earliest: int
+    horizon: int
+
+    def __call__(self, origins: NDArray[np.intp]) -> Array:
+        """`(W, H, N, 5)` as forecasts from `origins` `(W,)` would have given them at their time."""
+        return self.following(origins, self.recent(origins))
+
+    def calibrated(self, origins: NDArray[np.intp]) -> Array:
+        """`(W, H, N, 5)` as wide as was right on the validation part."""
+        parts = self.slots.parts_of_day(origins, self.horizon, PARTS)
+        return self.calibration.apply(self.raw(origins), parts)
+
+    def following(self, origins: NDArray[np.intp], recent: RecentWidths) -> Array:
+        """`(W, H, N, 5)` with these corrections."""
+        return self.widened(self.calibrated(origins), recent.at(origins))
+
+    def widened(self, fan: Array, factors: Array) -> Array:
+        """Calibrated quantiles `(W, H, N, 5)` with their half-widths times `factors` `(W, 4)`, still in order."""
+        sides = np.ones((len(factors), 1, 1, fan.shape[-1]), dtype=np.float32)
+        sides[:, 0, 0, [side for side, _ in SIDES]] = factors
+        median = fan[..., MEDIAN : MEDIAN + 1]
+        return self.calibration.bounded(np.sort(median + sides * (fan - median), axis=-1))
+
+    def recent(self, origins: NDArray[np.integer]) -> RecentWidths:
+        """The corrections that forecasts from any of `origins` `(W,)` need."""
+        reach, hour = DAYS * self.slots.per_day, max(1, self.slots.per_day * _HOUR_S // _DAY_S)
+        first, last = int(origins.min()) - hour, int(origins.max())
+        steps = np.arange(max(0, first - self.horizon - reach + 1), last + 1)
+        hourly = steps[self.slots.of_day[steps] % hour == 0]
+        moments = hourly[hourly > first]
+        starts = hourly[(hourly >= self.earliest) & (hourly + self.horizon <= last)]
+        factors = np.ones((len(moments), len(AS_CALIBRATED)), dtype=np.float32)
+        if not len(starts):
+            return RecentWidths(moments, factors)
+        parts = [self._scores(some) for some in np.array_split(starts, -(-len(starts) // _AT_ONCE))]
+        sides = [np.concatenate(side) for side in zip(*parts, strict=True)]
+        for row, moment in enumerate(moments):
+            over = moment - self.horizon
+            known = slice(*starts.searchsorted([over - reach, over], side="right"))
+            if known.stop - known.start < _LEAST_WINDOWS:
+                continue
+            for column, ((_, beyond), side) in enumerate(zip(SIDES, sides, strict=True)):
+                own = side[known][np.isfinite(side[known])]
+                if own.size >= _LEAST_CELLS:
+                    factors[row, column] = share_factor(own, beyond)
+        return RecentWidths(moments, factors)
+
+    def _scores(self, starts: NDArray[np.intp]) -> list[Array]:
+        """`(R, H, N)` of each side: above 1 where the truth lies beyond it."""
+        fan, truth = self.calibrated(starts), truth_at(self.observed, starts, self.horizon)
+        return [scores(truth, fan[..., MEDIAN], fan[..., side]) for side, _ in SIDES]
