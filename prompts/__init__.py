@@ -33,7 +33,7 @@ class Prompt:
             UsageError: the template uses a variable that was not given.
         """
         try:
-            return self._template.render(**variables).strip()
+            return re.sub(r"\n{3,}", "\n\n", self._template.render(**variables).strip())
         except UndefinedError as err:
             raise UsageError(f"Prompt {self.name!r} lacks a variable: {err}.") from err
 
@@ -41,6 +41,16 @@ class Prompt:
 def names() -> list[str]:
     """The templates in this folder, sorted."""
     return sorted(path.stem for path in _FOLDER.glob("*.j2"))
+
+
+@cache
+def hashes() -> dict[str, str]:
+    """The sha256 of every template by name, as this process first read them."""
+    return {name: hashlib.sha256(_source(name).encode()).hexdigest() for name in names()}
+
+
+def _source(name: str) -> str:
+    return (_FOLDER / f"{name}.j2").read_text(encoding="utf-8")
 
 
 def _number(value: float) -> str:
@@ -85,6 +95,12 @@ def _lasting(minutes: float) -> str:
         return f"{_number(minutes)} minutes"
     size, name = (1440, "day") if minutes >= 1440 and minutes % 1440 == 0 else (60, "hour")
     return name if minutes == size else f"{_number(minutes / size)} {name}s"
+
+
+def _stretch(minutes: float) -> str:
+    """A length of time on its own: `30 minutes`, `1 hour`, `2 hours`, `1 day`."""
+    said = _lasting(minutes)
+    return said if said[0].isdigit() else f"1 {said}"
 
 
 def _sentences(text: str, most: int) -> str:
@@ -138,7 +154,7 @@ def load(name: str) -> Prompt:
     )
     environment.filters.update(
         number=_number, amount=_amount, clock=_clock, day=_day, iso_day=_iso_day, until=until, lasting=_lasting,
-        sentences=_sentences, quoted=_quoted, inline=_inline, was=_was,
+        stretch=_stretch, sentences=_sentences, quoted=_quoted, inline=_inline, was=_was,
     )  # fmt: skip
-    source = path.read_text(encoding="utf-8")
+    source = _source(name)
     return Prompt(name, source, environment.from_string(source))

@@ -14,7 +14,7 @@ from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.toolspec import Passage
 from prompts import quotable
 
-ClaimKind = Literal["number", "time", "id", "quote"]
+ClaimKind = Literal["number", "time", "id", "quote", "direction", "comparison", "existence"]
 ClaimStatus = Literal["verified", "corrected", "unsupported"]
 
 
@@ -75,6 +75,12 @@ class Answer(BaseModel):
     as_of: str
     thread: str
     seconds: float
+    choices: list[str] = []
+    """What may be meant, where the text asks the person which; the next question of the thread answers it."""
+    manifest: str | None = None
+    """The file from which `mm4st replay` repeats this answer; None where it could not be written."""
+    turn: int = 0
+    """Which question of the thread this answers, from 1; 0 where unknown."""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object without NaN."""
@@ -90,16 +96,18 @@ def compose(
     thread: str,
     seconds: float,
     image_path: Callable[[str], Path],
+    turn: int = 0,
 ) -> Answer:
     """Put the answer to the latest question together from the thread's final state.
 
     Args:
-        state: The graph's state after `verify`.
+        state: The graph's state at the end, or at a question back to the person, with its `choices`.
         synthetic: The data set's title if it is simulated, which the answer must say.
         chat_model: Who wrote the answer.
         thread: The conversation it belongs to.
         seconds: Wall-clock time from question to answer.
         image_path: Where a picture's PNG lies.
+        turn: Which question of the thread it answers; 0 where unknown.
     """
     claims: list[Claim] = state["claims"]
     entries: list[Evidence] = state["ledger"][state["first_evidence"] :]
@@ -108,6 +116,7 @@ def compose(
     warnings = [warning for entry in entries for warning in entry.warnings]
     if synthetic is not None and not any("synthetic" in warning for warning in warnings):
         warnings.insert(0, f"{synthetic}: these data are synthetic and describe no real place.")
+    warnings += state["warnings"]
     if unsupported:
         warnings.append(f"{unsupported} statement(s) in this answer have no support in the evidence and are marked.")
     return Answer(
@@ -127,6 +136,8 @@ def compose(
         as_of=state["as_of"],
         thread=thread,
         seconds=round(seconds, 3),
+        choices=state.get("choices", []),
+        turn=turn,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models import LanguageModelInput
@@ -12,6 +13,7 @@ from langchain_core.runnables import Runnable
 from pydantic import BaseModel, ConfigDict
 
 import prompts
+from mm4st_agent.agent.budgets import Budgets
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.toolspec import ToolSpec
@@ -128,11 +130,17 @@ class ChatModel:
         model: Takes the wired messages; replies with text or tool calls.
         wire: Turns the thread's messages into what goes to the model (pictures by id become
             pixels here, and only here).
+        rewrites: Whether it can mend a text when it is told what is wrong with it; templates cannot.
+        sees: Whether the pictures reach it, so that it may misread them.
+        streams: Whether it writes word by word, so that a draft can be shown.
     """
 
     name: str
     model: Runnable[LanguageModelInput, AIMessage]
     wire: Callable[[Sequence[AnyMessage]], list[AnyMessage]] = list
+    rewrites: bool = True
+    sees: bool = False
+    streams: bool = False
 
 
 @dataclass(frozen=True)
@@ -143,3 +151,10 @@ class AgentContext:
     tools: dict[str, ToolSpec[Any, Any, Any]]
     tool_context: Any
     session: Session
+    budgets: Budgets = field(default_factory=Budgets)
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Since the question came."""
+        return time.monotonic() - self.started

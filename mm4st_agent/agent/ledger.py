@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import accumulate, islice
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from mm4st_agent.errors import MM4STError
 from mm4st_agent.toolspec import ImageHandle, Passage, ToolOut
+
+T = TypeVar("T")
+
+MOST_VALUES = 5000
+"""Of one entry; so many words and labels, too."""
+MOST_CHARS = 200_000
+"""Of all texts, and of all labels, of one entry."""
+LONGEST_WORDS = 120
+"""Characters; a longer text is no short one."""
 
 
 class EvidenceValue(BaseModel):
@@ -25,6 +35,7 @@ class Evidence(BaseModel):
 
     Attributes:
         values: Every number, time and id of the reply by its path.
+        words: Every other short text and every yes or no of the reply by its path, such as `trend`: "rising".
         labels: The reply's short texts, such as place names; an answer may repeat them.
         warnings: What the tool said that a reader must know.
         error: The sentence of a call that failed; such an entry holds no values.
@@ -38,6 +49,7 @@ class Evidence(BaseModel):
     args: dict[str, Any]
     as_of: str | None
     values: dict[str, EvidenceValue] = {}
+    words: dict[str, str | bool] = {}
     texts: list[Passage] = []
     images: list[ImageHandle] = []
     labels: list[str] = []
@@ -71,19 +83,27 @@ def from_question(id_: str, question: str, facts: Mapping[str, Any], as_of: str)
     )
 
 
+def from_person(id_: str, tool: str, args: dict[str, Any], as_of: str, answer: str) -> Evidence:
+    """Make the entry of a question back to the person; what they said is no value, so it supports no number."""
+    return Evidence(id=id_, tool=tool, args={**args, "answer": answer}, as_of=as_of, seconds=0.0)
+
+
 def from_reply(
     id_: str, tool: str, args: dict[str, Any], as_of: str | None, reply: ToolOut, seconds: float
 ) -> Evidence:
     """Make the entry of a call that succeeded."""
+    content = reply.model_dump(mode="json")
+    values = {p: EvidenceValue(value=q.value, unit=q.unit) for p, q in reply.quantities().items()}
     return Evidence(
         id=id_,
         tool=tool,
         args=args,
         as_of=as_of,
-        values={p: EvidenceValue(value=q.value, unit=q.unit) for p, q in reply.quantities().items()},
+        values=values,
+        words={path: word for path, word in _words(content, "") if path not in values},
         texts=reply.passages(),
         images=reply.images(),
-        labels=sorted(set(_texts(reply.model_dump(mode="json")))),
+        labels=sorted(set(_texts(content))),
         warnings=list(getattr(reply, "warnings", [])),
         seconds=round(seconds, 3),
     )
@@ -104,9 +124,41 @@ def from_error(
     )
 
 
+def within_bounds(entry: Evidence) -> Evidence:
+    """The entry itself, or its beginning with a warning where a reply holds more than a thread should keep."""
+    kept: dict[str, Sized] = {
+        "values": dict(islice(entry.values.items(), MOST_VALUES)),
+        "words": dict(islice(entry.words.items(), MOST_VALUES)),
+        "texts": _first(entry.texts, lambda passage: len(passage.text)),
+        "labels": _first(entry.labels[:MOST_VALUES], len),
+    }
+    lost: int = sum(len(getattr(entry, name)) - len(part) for name, part in kept.items())
+    if not lost:
+        return entry
+    warning = f"The reply of {entry.tool} [{entry.id}] was too large: {lost:,} of its values and texts are not kept."
+    return entry.model_copy(update={**kept, "warnings": [*entry.warnings, warning]})
+
+
 def append(ledger: list[Evidence], entries: Iterable[Evidence]) -> list[Evidence]:
     """State reducer: entries are added, never changed or removed."""
     return [*ledger, *entries]
+
+
+def _first(items: Sequence[T], size: Callable[[T], int]) -> list[T]:
+    """The items from the first on that have at most `MOST_CHARS` characters together."""
+    ends = accumulate(size(item) for item in items)
+    return [item for item, end in zip(items, ends, strict=True) if end <= MOST_CHARS]
+
+
+def _words(node: Any, path: str) -> Iterator[tuple[str, str | bool]]:
+    if isinstance(node, bool) or (isinstance(node, str) and len(node) <= LONGEST_WORDS):
+        yield path, node
+    elif isinstance(node, dict):
+        for name, child in node.items():
+            yield from _words(child, f"{path}.{name}" if path else name)
+    elif isinstance(node, list):
+        for index, child in enumerate(node):
+            yield from _words(child, f"{path}[{index}]")
 
 
 def _texts(node: Any) -> Iterator[str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-
-from mm4st_agent.agent.ledger import Evidence, EvidenceValue
+from functools import cached_property, lru_cache
 
 NUMBER = re.compile(
-    r"(?<![\w.,])(?<![A-Za-z]/)[-−+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])|(?:\d[\d.,]*)?\d|\.\d+)(?!\d)"
+    r"(?<![\w.,])(?<![A-Za-z][/-])[-−+]?(?:\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?![\d])|(?:\d[\d.,]*)?\d|\.\d+)(?!\d)"
 )
 """A run of digits with what may stand inside a number; `well_formed` says whether it is one.
 
@@ -17,29 +16,49 @@ The 5 of a unit such as `vehicles/5 min` is none.
 """
 
 _WELL_FORMED = re.compile(r"[-−+]?(?:\d{1,3}(?:[, \u00a0\u202f]\d{3})+|\d+)?(?:\.\d+)?")
-_ABOUT = re.compile(r"(?:about|around|roughly|nearly|some|approximately|almost|~|≈)\s*\W*$", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(?:about|around|roughly|nearly|some|approximately|almost|close to|just (?:under|over|above|below)|"
+    r"a (?:little|bit) (?:over|under|more than|less than)|near|~|≈)\s*\W*$",
+    re.IGNORECASE,
+)
+_ABOUT_BOTH = re.compile(
+    r"\b(?:about|around|roughly|nearly|some|approximately)\s+\d[\d.,]*\s*(?:[^\s\d]\S*\s+)?(?:to|and|–|-)\s*$",
+    re.IGNORECASE,
+)
+"""'Roughly 1,540 to 1,660': both are rounded."""
 _MINUS = re.compile(r"\bminus\s+$", re.IGNORECASE)
-_AGAINST_USUAL = re.compile(r"\s*(?:above|below|over|under|more|less|higher|lower)\b", re.IGNORECASE)
-_RANGE = re.compile(r"\s*(?:–|-|to|and)\s*(?:[-−+]?\d[\d.,]*)\s*", re.IGNORECASE)
+_RANGE = re.compile(r"\s*(?:–|-|to|and|versus|vs\.?|against)\s*(?:[-−+]?\d[\d.,]*)\s*", re.IGNORECASE)
+_SCALE = re.compile(r"\s?(?P<k>k)(?!\w)|\s+(?P<thousand>thousand)\b|\s+(?P<million>million)\b")
+_SIZES = {"k": 1e3, "thousand": 1e3, "million": 1e6}
 _CURRENCY = "$€£¥"
 
 _UNIT_WORDS = {
     "per cent": "%", "percent": "%", "minutes": "min", "minute": "min", "hours": "h", "hour": "h", "days": "d",
     "day": "d", "weeks": "week", "seconds": "s", "second": "s", "miles": "mile", "vehicle": "vehicles",
-    "cars": "vehicles", "steps": "", "step": "", "miles per hour": "mph", "kilometres per hour": "km/h",
-    "kilometers per hour": "km/h", "kph": "km/h", "micrograms per cubic metre": "ug/m3",
-    "micrograms per cubic meter": "ug/m3", "requests per minute": "requests/min", "requests a minute": "requests/min",
-    "requests per second": "requests/s",
+    "cars": "vehicles", "miles per hour": "mph", "kilometres per hour": "km/h", "kilometers per hour": "km/h",
+    "metres per second": "m/s", "meters per second": "m/s", "kph": "km/h", "kmh": "km/h", "knots": "kn",
+    "micrograms per cubic metre": "ug/m3", "micrograms per cubic meter": "ug/m3", "microgram per cubic metre": "ug/m3",
+    "vehicles per hour": "vehicles/h", "veh/h": "vehicles/h", "vehicles an hour": "vehicles/h",
+    "vehicles per minute": "vehicles/min", "vehicles a minute": "vehicles/min", "vehicles every minute": "vehicles/min",
+    "vehicles each minute": "vehicles/min", "vehicles every hour": "vehicles/h", "vehicles each hour": "vehicles/h",
+    "requests per minute": "requests/min", "requests a minute": "requests/min",
+    "requests per second": "requests/s", "requests per hour": "requests/h", "degrees celsius": "°C",
+    "degrees fahrenheit": "°F", "percentage points": "percentage points",
 }  # fmt: skip
 _OTHER_UNITS = (
     "%", "s", "min", "h", "d", "week", "mph", "km/h", "m/s", "kn", "km", "m", "mm", "mm/h", "mile", "vehicles",
-    "vehicles/h", "veh/h", "°C", "°F", "hPa", "ug/m3", "ppm", "ppb", "requests", "requests/s",
-    "requests/min", "tokens", "GB", "MB",
-    "dollars", "euros", *_CURRENCY,
+    "vehicles/h", "vehicles/min", "°C", "°F", "hPa", "ug/m3", "mg/m3", "ppm", "ppb", "requests", "requests/s",
+    "requests/min", "requests/h", "tokens", "GB", "MB", "dollars", "euros", *_CURRENCY,
 )  # fmt: skip
 """Units that a text may write although no entry uses them; such a number is then unsupported."""
 _MARKS = str.maketrans({"µ": "u", "μ": "u", "²": "2", "³": "3"})
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "week": 604800}
+SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "week": 604800.0}
+"""The units of time, and how long each is."""
+_SPEEDS = {"m/s": 1.0, "km/h": 1 / 3.6, "mph": 0.44704, "kn": 1852 / 3600}
+_LENGTHS = {"m": 1.0, "km": 1000.0, "mile": 1609.344, "mm": 0.001}
+_DEGREES = {("°C", "°F"): (1.8, 32.0), ("°F", "°C"): (1 / 1.8, -32 / 1.8)}
+_RATE = re.compile(r"(?P<what>[^/]+)/(?P<many>\d+)?\s*(?P<per>s|min|h)")
+_FURTHER = re.compile(r"\s*(?:/|\bper\b)\s*(?P<word>[A-Za-z]+)")
 
 
 @dataclass(frozen=True)
@@ -51,25 +70,40 @@ class WrittenNumber:
         unit: In the ledger's spelling; "" says that it is a count, None that none is written.
         end: Where the number, or its unit, ends in the text.
         about: A word such as "about" stands before it.
-        against_usual: Words such as "above" follow its unit.
         glued: Letters stand right behind it that are no unit, as in "1e3".
+        scale: What "k" or "thousand" behind it multiplies it by.
     """
 
     text: str
     unit: str | None
     end: int
     about: bool = False
-    against_usual: bool = False
     glued: bool = False
+    scale: float = 1.0
 
-    @property
+    @cached_property
     def value(self) -> float:
         """The number; only for a well-formed text."""
-        return float(re.sub(r"[,\s]", "", self.text.replace("−", "-")))
+        return float(re.sub(r"[,\s]", "", self.text.replace("−", "-"))) * self.scale
 
     @property
     def signed(self) -> bool:
         return self.text[0] in "+-−"
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Half of the last digit written; "about 5,000" is rounded to thousands."""
+        digits = re.sub(r"[^\d.]", "", self.text)
+        whole, _, decimals = digits.partition(".")
+        if decimals or not self.about:
+            return 0.5 * 10.0 ** -len(decimals) * self.scale
+        return 0.5 * 10.0 ** (len(whole) - len(whole.rstrip("0"))) * self.scale
+
+    def says(self, actual: float) -> bool:
+        """Whether it is `actual`, rounded as written; without a sign, whether it is its size."""
+        if not self.signed:
+            actual = abs(actual)
+        return abs(self.value - actual) <= self.tolerance + 1e-9 * max(1.0, abs(actual))
 
 
 @dataclass(frozen=True)
@@ -81,39 +115,53 @@ class _Unit:
 class UnitReader:
     """Knows the units of a ledger, and common ones beside."""
 
-    def __init__(self, ledger: Sequence[Evidence]) -> None:
-        units = {value.unit for entry in ledger for value in entry.values.values()} - {"", "id", "time", "1"}
-        names = sorted({_plain(name) for name in (*units, *_UNIT_WORDS, *_OTHER_UNITS)}, key=len, reverse=True)
+    def __init__(self, units: Iterable[str]) -> None:
+        known = set(units) - {"", "id", "time", "1"}
+        spelled = {**_UNIT_WORDS, **{said: unit for unit in known for said in _spellings(unit)}}
+        self._words = {plain(said).casefold(): unit for said, unit in spelled.items()}
+        names = sorted({plain(name) for name in (*known, *spelled, *_OTHER_UNITS)}, key=len, reverse=True)
         self._pattern = re.compile(rf"[\s-]*\(?({'|'.join(map(re.escape, names))})(?!\w)", re.IGNORECASE)
-        self._spelling = {_plain(name).casefold(): name for name in (*_OTHER_UNITS, *units)}
+        self._spelling = {plain(name).casefold(): name for name in (*_OTHER_UNITS, *known)}
 
     def after(self, text: str, position: int) -> _Unit:
-        """The unit that stands at `position`, and where it ends."""
-        found = self._pattern.match(_plain(text), position)
+        """The unit that stands at `position`, and where it ends; one per something else is another."""
+        found = self._pattern.match(plain(text), position)
         if found is None:
             return _Unit(None, position)
         name = found[1].casefold()
-        return _Unit(_UNIT_WORDS.get(name, self._spelling.get(name, name)), found.end())
+        unit = self._words.get(name, self._spelling.get(name, name))
+        further = _FURTHER.match(text, found.end())
+        if further is not None and unit not in SECONDS:
+            return _Unit(f"{unit} per {further['word']}", further.end())
+        return _Unit(unit, found.end())
 
     def read(self, text: str, found: re.Match[str]) -> WrittenNumber:
         """The number at a match of `NUMBER`, with its unit; in "4 to 5 mph" both have it."""
-        before, unit = text[: found.start()], self.after(text, found.end())
+        before, scaled = text[: found.start()], _SCALE.match(text, found.end())
+        behind = scaled.end() if scaled else found.end()
+        unit = self.after(text, behind)
         end = unit.end
-        if unit.unit is None and (tail := _RANGE.match(text, found.end())):
-            unit = _Unit(self.after(text, tail.end()).unit, found.end())
+        if unit.unit is None and (tail := _RANGE.match(text, behind)):
+            unit = _Unit(self.after(text, tail.end()).unit, behind)
         if unit.unit is None and before[-1:] in _CURRENCY and before:
-            unit = _Unit(before[-1:], found.end())
-        glued = unit.unit is None and re.compile(r"[^\W\d_]").match(text, found.end()) is not None
-        if glued and (word := re.compile(r"\w+").match(text, found.end())):
+            unit = _Unit(before[-1:], behind)
+        glued = unit.unit is None and re.compile(r"[^\W\d_]").match(text, behind) is not None
+        if glued and (word := re.compile(r"\w+").match(text, behind)):
             end = word.end()
         return WrittenNumber(
             text=("-" if _MINUS.search(before) else "") + found[0],
             unit=unit.unit,
             end=end,
-            about=_ABOUT.search(before) is not None,
-            against_usual=_AGAINST_USUAL.match(text, end) is not None,
+            about=_ABOUT.search(before) is not None or _ABOUT_BOTH.search(before) is not None,
             glued=glued,
+            scale=_SIZES[str(scaled.lastgroup)] if scaled else 1.0,
         )
+
+    def named(self, text: str) -> set[str]:
+        """The units that stand anywhere in a text, in the ledger's spelling; none of time: "second" may be a rank."""
+        found = re.finditer(rf"(?<![\w/]){self._pattern.pattern}", plain(text), re.IGNORECASE)
+        names = [match[1].casefold() for match in found]
+        return {self._words.get(name) or self._spelling.get(name, name) for name in names} - set(SECONDS)
 
 
 def well_formed(written: str) -> bool:
@@ -121,50 +169,73 @@ def well_formed(written: str) -> bool:
     return _WELL_FORMED.fullmatch(written) is not None
 
 
-def same_number(written: WrittenNumber, path: str, value: EvidenceValue, sentence: str) -> bool:
-    """Whether a value of the ledger, rounded as the text rounds, is the number written.
+def converted(value: float, unit: str, wanted: str) -> float | None:
+    """A value in another unit of the same quantity; None where there is none.
 
-    Args:
-        written: A well-formed number with its unit.
-        path: Of the value in its reply, such as `steps[0].median`.
-        value: Of the ledger.
-        sentence: Around the number; a number without a unit is one of a unit that stands elsewhere in it.
+    >>> round(converted(38.4, "km/h", "mph"), 2)
+    23.86
     """
-    if isinstance(value.value, str):
-        return False
-    actual, unit = float(value.value), written.unit
-    if unit is None:
-        if value.unit not in ("", "1") and not _names_unit(sentence, value.unit):
-            return False
-    elif _plain(unit) != _plain(value.unit):
-        if unit == "%" and value.unit == "1":
-            actual *= 100
-        elif unit in _SECONDS and value.unit in _SECONDS:
-            actual *= _SECONDS[value.unit] / _SECONDS[unit]
-        else:
-            return False
-    if unit == "%" and written.against_usual and path.endswith("level"):
-        actual -= 100  # "2 % above the usual" says a level of 102 %
-    if not written.signed:
-        actual = abs(actual)  # "12 % below" states the size of -12
-    return abs(written.value - actual) <= _tolerance(written) + 1e-9 * abs(actual)
+    line = _line(unit, wanted)
+    return None if line is None else value * line[0] + line[1]
 
 
-def _names_unit(sentence: str, unit: str) -> bool:
-    words = {unit, *(word for word, name in _UNIT_WORDS.items() if name == unit)}
-    said = _plain(sentence)
-    return any(re.search(rf"(?<!\w){re.escape(_plain(word))}(?!\w)", said, re.IGNORECASE) for word in words)
+@lru_cache(maxsize=4096)
+def _line(unit: str, wanted: str) -> tuple[float, float] | None:
+    """Factor and offset from one unit to another."""
+    one, other = plain(unit), plain(wanted)
+    if one == other:
+        return 1.0, 0.0
+    if " per " in one and " per " in other:  # a change has no zero point
+        (head, _, tail), (wanted_head, _, wanted_tail) = one.partition(" per "), other.partition(" per ")
+        line = _line(head, wanted_head) if tail == wanted_tail else None
+        return None if line is None else (line[0], 0.0)
+    for sizes in (SECONDS, _SPEEDS, _LENGTHS):
+        if one in sizes and other in sizes:
+            return sizes[one] / sizes[other], 0.0
+    if (one, other) in _DEGREES:
+        return _DEGREES[one, other]
+    ours, theirs = _RATE.fullmatch(one), _RATE.fullmatch(other)
+    if ours is not None and theirs is not None and ours["what"] == theirs["what"]:
+        spans = [int(found["many"] or 1) * SECONDS[found["per"]] for found in (ours, theirs)]
+        return spans[1] / spans[0], 0.0
+    return None
 
 
-def _plain(unit: str) -> str:
+def plain(unit: str) -> str:
     """As long as `unit`, in which the ways to write µ and a raised digit are one."""
     return unit.translate(_MARKS)
 
 
-def _tolerance(written: WrittenNumber) -> float:
-    """Half of the last digit written; "about 5,000" is rounded to thousands."""
-    digits = re.sub(r"[^\d.]", "", written.text)
-    whole, _, decimals = digits.partition(".")
-    if decimals or not written.about:
-        return 0.5 * 10.0 ** -len(decimals)
-    return 0.5 * 10.0 ** (len(whole) - len(whole.rstrip("0")))
+_PER = {
+    "h": ("per hour", "an hour", "each hour", "every hour", "/h"),
+    "min": ("per minute", "a minute", "each minute", "every minute", "/min"),
+    "s": ("per second", "a second", "every second", "/s"),
+}
+
+
+def _spellings(unit: str) -> Iterable[str]:
+    """Other ways to write a unit per time, such as `vehicles per 5 minutes`."""
+    base, per, _ = unit.rpartition(" per hour")
+    if per:
+        if (rate := _RATE.fullmatch(base)) is not None and rate["many"] is None:
+            yield from (f"{said} {hour}" for said in _PER[rate["per"]][:4] for hour in _PER["h"][:4])
+        for inner in (base, *_spellings(base)):
+            yield from (f"{inner} {said}" for said in _PER["h"][:4])
+            yield from (f"{inner}/h" for _ in (0,))
+        return
+    rate = _RATE.fullmatch(unit)
+    if rate is None:
+        return
+    many, what = rate["many"], rate["what"]
+    if many is None:
+        yield from (f"{joint}{said}" for joint in (f"{what} ", "") for said in _PER[rate["per"]][:4])
+        return
+    words = {"5": "five", "10": "ten", "15": "fifteen", "30": "thirty"}
+    names = {"min": ("min", "minutes"), "h": ("h", "hours"), "s": ("s", "seconds")}[rate["per"]]
+    for count in {many, words.get(many, many)}:
+        for name in names:
+            for joint in ("/", " per ", " in ", " every ", " in the last ", " in "):
+                yield f"{what}{joint}{count} {name}"
+                yield f"{what}{joint}{count}-{name.rstrip('s')} step"
+            yield f"per {count} {name}"
+        yield f"{what} per {count}-minute step"

@@ -4,55 +4,63 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from typing import cast
 
-import aiosqlite
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.errors import GraphRecursionError
+from langgraph.types import Command, StateSnapshot
 
-from mm4st_agent.agent.answer import Claim
+from mm4st_agent.agent import claims
 from mm4st_agent.agent.chat import AgentContext
+from mm4st_agent.agent.clarify import ClarifyIn
 from mm4st_agent.agent.graph import build_agent
-from mm4st_agent.agent.ledger import Evidence, EvidenceValue
-from mm4st_agent.agent.run_events import Finished, ToolFinished, ToolStarted
+from mm4st_agent.agent.nodes import check_thread
+from mm4st_agent.agent.run_events import Drafted, Finished, ToolFinished, ToolStarted
 from mm4st_agent.agent.state import AgentInput
+from mm4st_agent.agent.threads import Threads, open_threads, thread_key
 from mm4st_agent.errors import AgentError
-from mm4st_agent.toolspec import ImageHandle, Passage
-
-STORED_TYPES = (Evidence, EvidenceValue, Claim, Passage, ImageHandle)
-"""Our types inside a stored thread; the checkpointer restores no others."""
-
-
-LOCK_TIMEOUT_S = 30.0
-"""How long a write waits for another process that writes to the same threads."""
 
 
 async def run_agent(
-    question: AgentInput, context: AgentContext, *, threads: Path, thread: str, recursion_limit: int
-) -> AsyncGenerator[ToolStarted | ToolFinished | Finished]:
+    question: AgentInput,
+    context: AgentContext,
+    *,
+    threads: Threads,
+    thread: str,
+    recursion_limit: int,
+    turn: int = 0,
+    again: bool = False,
+) -> AsyncGenerator[ToolStarted | ToolFinished | Drafted | Finished]:
     """Answer one question in a thread; each step is an event, the last one is `Finished`.
+
+    Where the thread waits for the person to say what is meant, the words of `question` are what they say.
 
     Args:
         question: The words, the data set and the clock.
         context: The chat model, the tools and what they work with.
-        threads: SQLite file of all threads; made when missing.
+        threads: Where all threads are kept; made ready when new.
         thread: Which thread goes on.
         recursion_limit: Graph steps before the run is given up.
+        turn: Which question of the thread this is; 0 where that is not known.
+        again: Where the thread's last question is this turn, too, it is taken back first.
 
     Raises:
+        UsageError: the thread knows a later moment, or is about another data set; or the file cannot be used.
+        ServerError: the database of the threads does not answer.
         AgentError: the chat model did not come to an answer within the limit.
     """
-    config: RunnableConfig = {"configurable": {"thread_id": thread}, "recursion_limit": recursion_limit}
-    # Each statement commits by itself, so that a run that is stopped half-way holds no lock.
-    async with aiosqlite.connect(threads, isolation_level=None, timeout=LOCK_TIMEOUT_S) as connection:
-        saver = AsyncSqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=STORED_TYPES))
+    key = thread_key(threads, thread)
+    config: RunnableConfig = {"configurable": {"thread_id": key}, "recursion_limit": recursion_limit}
+    async with open_threads(threads) as saver:
+        await saver.begin(key, turn, again=again)
         agent = build_agent(saver)
+        before = await agent.aget_state(config)
+        check_thread(before.values.get("ledger", []), question)
+        said: AgentInput | Command[str] = Command(resume=question["question"]) if before.interrupts else question
         try:
-            run = agent.astream(question, config, context=context, stream_mode="custom")
-            async with aclosing(cast("AsyncGenerator[ToolStarted | ToolFinished]", run)) as steps:
+            # "sync": a step is on disk before the next one begins.
+            run = agent.astream(said, config, context=context, stream_mode="custom", durability="sync")
+            async with aclosing(cast("AsyncGenerator[ToolStarted | ToolFinished | Drafted]", run)) as steps:
                 async for step in steps:
                     yield step
         except GraphRecursionError as err:
@@ -60,4 +68,14 @@ async def run_agent(
                 f"The chat model took {recursion_limit} steps without coming to an answer.",
                 "Ask a narrower question, or choose another chat model.",
             ) from err
-        yield Finished((await agent.aget_state(config)).values)
+        yield Finished(_outcome(await agent.aget_state(config)))
+
+
+def _outcome(end: StateSnapshot) -> dict[str, object]:
+    """The thread's state; where it waits for the person, the question to them is the text."""
+    state = dict(end.values)
+    if end.interrupts:
+        asked = ClarifyIn.model_validate(end.interrupts[0].value)
+        checked = claims.check(asked.question, state["ledger"], state["first_evidence"])
+        state |= {"text": checked.text, "claims": checked.claims, "choices": asked.choices}
+    return state

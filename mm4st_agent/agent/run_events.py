@@ -29,8 +29,21 @@ class ToolFinished:
 
 
 @dataclass(frozen=True)
+class Drafted:
+    """What a chat model has written so far of its text; nothing in it is checked yet.
+
+    The next one, or the answer, takes its place; an empty one takes it back, as the text was none for the person.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Finished:
-    """The graph came to its end; `state` is the thread's final state."""
+    """The graph came to its end, or to a question back to the person.
+
+    `state` is the thread's state; with such a question it also has `choices`, and the question as its `text`.
+    """
 
     state: Mapping[str, Any]
 
@@ -42,4 +55,4 @@ class Answered:
     answer: Answer
 
 
-RunEvent = ToolStarted | ToolFinished | Answered
+RunEvent = ToolStarted | ToolFinished | Drafted | Answered

@@ -1,14 +1,25 @@
-"""A small panel that mixes kinds of node: roads, air stations, and a service of the whole city."""
+"""A small panel that mixes kinds of node, and a scripted chat model that talks to the real graph."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import Field
 
+from mm4st_agent.agent.budgets import Budgets
+from mm4st_agent.agent.chat import AgentContext, ChatModel, Session
+from mm4st_agent.agent.run import run_agent
+from mm4st_agent.agent.run_events import Finished
 from mm4st_agent.data.card import Channel, DataCard
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import Panel
@@ -106,3 +117,69 @@ def make_city(bulletin: str = "A lorry broke down at Harbour Bridge; one lane is
 @pytest.fixture(scope="session")
 def city_of() -> Callable[..., Panel]:
     return make_city
+
+
+AS_OF = "2022-01-25T07:30-08:00"
+SESSION = Session(
+    dataset="demo", title="Demo", domain="traffic", synthetic=True, place_word="station",
+    places=["D01 (One)"], place_ids=["D01"],
+    channels=[{"name": "flow", "title": "flow", "unit": "vehicles/5 min"}],
+    as_of=AS_OF, time_zone="US/Pacific", step_s=300,
+)  # fmt: skip
+
+
+class ScriptedChatModel(BaseChatModel):
+    """Stands for a served model, whose words a test must choose; it says its script and keeps what it was told.
+
+    A line of the script is a message, a function of the messages that gives one, or an error to raise;
+    the last one is said again and again.
+    """
+
+    script: list[Any]
+    heard: list[list[BaseMessage]] = Field(default_factory=list)
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        self.heard.append(list(messages))
+        said = self.script[min(len(self.heard), len(self.script)) - 1]
+        if isinstance(said, Exception):
+            raise said
+        said = said(messages) if callable(said) else said
+        return ChatResult(generations=[ChatGeneration(message=said.model_copy(update={"id": None}))])
+
+
+@pytest.fixture
+def converse(tmp_path: Path) -> Callable[..., tuple[list[Any], dict[str, Any], ScriptedChatModel]]:
+    """Ask one question of a scripted chat model: `(steps, the thread's state, the model)`."""
+
+    def _converse(
+        *script: Any,
+        tools: dict[str, Any],
+        question: str = "How many?",
+        thread: str = "t",
+        limit: int = 60,
+        as_of: str = AS_OF,
+        dataset: str = "demo",
+        budgets: Budgets | None = None,
+        session: Session = SESSION,
+        tool_context: Any = None,
+        **flags: bool,
+    ) -> Any:
+        model = ScriptedChatModel(script=list(script))
+        session = session.model_copy(update={"as_of": as_of, "dataset": dataset})
+        chat = ChatModel("scripted", model, **flags)
+        context = AgentContext(chat, tools, tool_context, session, budgets or Budgets())
+        asked: Any = {"question": question, "dataset": dataset, "as_of": as_of}
+
+        async def collect() -> list[Any]:
+            events = run_agent(asked, context, threads=tmp_path / "t.sqlite", thread=thread, recursion_limit=limit)
+            return [event async for event in events]
+
+        *steps, last = asyncio.run(collect())
+        assert isinstance(last, Finished)
+        return steps, dict(last.state), model
+
+    return _converse

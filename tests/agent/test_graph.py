@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
-from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import Field
 
-from mm4st_agent.agent.chat import AgentContext, ChatModel, Session
-from mm4st_agent.agent.run import run_agent
-from mm4st_agent.agent.run_events import Finished, ToolFinished, ToolStarted
+from mm4st_agent.agent.run_events import ToolFinished, ToolStarted
 from mm4st_agent.errors import AgentError, DataError, UsageError
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 AS_OF = "2022-01-25T07:30-08:00"
-SESSION = Session(
-    dataset="demo", title="Demo", domain="traffic", synthetic=True, place_word="station",
-    places=["D01 (One)"], place_ids=["D01"],
-    channels=[{"name": "flow", "title": "flow", "unit": "vehicles/5 min"}],
-    as_of=AS_OF, time_zone="US/Pacific", step_s=300,
-)  # fmt: skip
-
-
-class ScriptedChatModel(BaseChatModel):
-    """Stands for a served model, whose words a test must choose; it says its script and keeps what it was told."""
-
-    script: list[AIMessage]
-    heard: list[list[BaseMessage]] = Field(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        self.heard.append(list(messages))
-        said = self.script[min(len(self.heard), len(self.script)) - 1].model_copy(update={"id": None})
-        return ChatResult(generations=[ChatGeneration(message=said)])
 
 
 class _CountIn(ToolIn):
@@ -72,33 +44,12 @@ def _call(node: str, name: str = "count", call_id: str = "c1") -> AIMessage:
     return AIMessage("", tool_calls=[tool_call(name=name, args={"node": node}, id=call_id)])
 
 
-Run = Callable[..., tuple[list[Any], dict[str, Any], ScriptedChatModel]]
+Run = Callable[..., tuple[list[Any], dict[str, Any], Any]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def _run(
-        *script: AIMessage,
-        question: str = "How many?",
-        thread: str = "t",
-        limit: int = 25,
-        as_of: str = AS_OF,
-        dataset: str = "demo",
-    ) -> Any:
-        model = ScriptedChatModel(script=list(script))
-        session = SESSION.model_copy(update={"as_of": as_of, "dataset": dataset})
-        context = AgentContext(ChatModel("scripted", model), TOOLS, None, session)
-        asked: Any = {"question": question, "dataset": dataset, "as_of": as_of}
-
-        async def collect() -> list[Any]:
-            events = run_agent(asked, context, threads=tmp_path / "t.sqlite", thread=thread, recursion_limit=limit)
-            return [event async for event in events]
-
-        *steps, last = asyncio.run(collect())
-        assert isinstance(last, Finished)
-        return steps, dict(last.state), model
-
-    return _run
+def run(converse: Run) -> Run:
+    return partial(converse, tools=TOOLS)
 
 
 def test_a_tool_result_becomes_evidence_and_the_number_is_verified(run: Run) -> None:
@@ -184,8 +135,10 @@ def test_repair_ends(run: Run) -> None:
 
 
 def test_the_recursion_limit_holds(run: Run) -> None:
+    endless = [_call(f"D{n:02}", call_id=f"c{n}") for n in range(9)]
+
     with pytest.raises(AgentError, match="took 9 steps"):
-        run(_call("D01"), limit=9)
+        run(*endless, limit=9)
 
 
 def test_parallel_calls_get_their_own_entries(run: Run) -> None:
@@ -236,3 +189,119 @@ def test_a_message_with_a_broken_call_beside_a_good_one_is_repaired(run: Run) ->
 
     assert state["text"] == "Nothing."
     assert [entry.tool for entry in state["ledger"]] == ["question"]
+
+
+# -- a text with unsupported claims goes back, once ---------------------------------------------
+
+
+def test_unsupported_claims_go_back_once_and_the_mended_text_is_the_answer(run: Run) -> None:
+    _, state, model = run(
+        _call("D01"), AIMessage("It counts 500 vehicles [E2]."), AIMessage("It counts 412 vehicles [E2].")
+    )
+
+    assert state["text"] == "It counts 412 vehicles [E2]."
+    told = model.heard[2][-1].text
+    assert "500 vehicles" in told
+    assert "no support" in told
+    assert [m.text for m in state["messages"] if not isinstance(m, ToolMessage)] == ["How many?", "", state["text"]]
+
+
+def test_in_the_round_the_model_may_call_tools(run: Run) -> None:
+    _, state, _ = run(AIMessage("It counts 412 vehicles."), _call("D01"), AIMessage("It counts 412 vehicles [E2]."))
+
+    assert state["text"] == "It counts 412 vehicles [E2]."
+    assert [c.status for c in state["claims"]] == ["verified"]
+
+
+@pytest.mark.parametrize("worse", ["It counts 500 vehicles and 600 vehicles [E2].", ""])
+def test_a_worse_second_text_is_not_taken(run: Run, worse: str) -> None:
+    _, state, model = run(_call("D01"), AIMessage("It counts 500 vehicles [E2]."), AIMessage(worse))
+
+    assert state["text"] == "It counts 500 vehicles [unsupported] [E2]."
+    assert len(model.heard) == 3
+
+
+def test_a_model_of_templates_is_not_asked_again(run: Run) -> None:
+    _, state, model = run(_call("D01"), AIMessage("It counts 500 vehicles [E2]."), rewrites=False)
+
+    assert state["text"] == "It counts 500 vehicles [unsupported] [E2]."
+    assert len(model.heard) == 2
+
+
+# -- a question back to the person ---------------------------------------------------------------
+
+WHICH = {"question": "Which one do you mean?", "choices": ["D01 (north)", "D02 (south)"]}
+
+
+def _clarify(call_id: str = "q1", **args: Any) -> dict[str, Any]:
+    return dict(tool_call(name="clarify", args={**WHICH, **args}, id=call_id))
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("2", "D02 (south)"),
+        ("the first one", "D01 (north)"),
+        ("d02 (SOUTH)", "D02 (south)"),
+        ("7", "7"),
+        ("How many at D01, then?", "How many at D01, then?"),
+    ],
+)
+def test_the_person_is_asked_and_the_reply_goes_on(run: Run, words: str, answer: str) -> None:
+    _, state, _ = run(AIMessage("", tool_calls=[_clarify()]))
+
+    assert state["text"] == "Which one do you mean?"
+    assert state["choices"] == WHICH["choices"]
+    assert [entry.tool for entry in state["ledger"]] == ["question"]
+
+    _, state, model = run(_call("D02"), AIMessage("412 vehicles [E3]."), question=words)
+
+    assert model.heard[0][-1].text == f'{{"evidence": "E2", "answer": "{answer}"}}'
+    assert [(e.id, e.tool) for e in state["ledger"]] == [("E1", "question"), ("E2", "clarify"), ("E3", "count")]
+    assert state["ledger"][1].args == {**WHICH, "answer": answer}
+    assert state["question"] == "How many?"
+    assert state["text"] == "412 vehicles [E3]."
+    assert "choices" not in state
+
+
+def test_calls_beside_a_question_to_the_person_run_once(run: Run) -> None:
+    both = AIMessage("", tool_calls=[*_call("D01").tool_calls, _clarify(), _clarify("q2", question="And which else?")])
+
+    steps, state, _ = run(both)
+    assert [e.tool for e in state["ledger"]] == ["question", "count", "clarify"]
+    assert state["ledger"][2].error is not None
+    assert "one question at a time" in state["ledger"][2].error
+    assert len([s for s in steps if isinstance(s, ToolFinished)]) == 2
+
+    steps, state, model = run(AIMessage("412 vehicles [E2]."), question="2")
+
+    assert steps == []
+    assert {m.tool_call_id for m in model.heard[0] if isinstance(m, ToolMessage)} == {"c1", "q1", "q2"}
+    assert state["text"] == "412 vehicles [E2]."
+
+
+def test_a_question_without_choices_is_an_error_that_the_model_reads(run: Run) -> None:
+    _, state, model = run(AIMessage("", tool_calls=[_clarify(choices=["D01"])]), AIMessage("Hm."))
+
+    assert "Bad arguments for clarify" in model.heard[1][-1].text
+    assert state["text"] == "Hm."
+
+
+def test_what_the_person_said_supports_no_number(run: Run) -> None:
+    run(AIMessage("", tool_calls=[_clarify()]))
+    _, state, _ = run(AIMessage("It counts 950 vehicles [E2]."), question="the one with 950 vehicles")
+
+    assert state["text"] == "It counts 950 vehicles [unsupported] [E2]."
+
+
+def test_the_reply_comes_at_a_clock_that_the_thread_may_know(run: Run) -> None:
+    run(AIMessage("", tool_calls=[_clarify()]), as_of="2022-01-25T12:00-08:00")
+
+    with pytest.raises(UsageError, match="know the future"):
+        run(AIMessage("Fine."), question="2")
+    with pytest.raises(UsageError, match="is about 'demo', not 'other'"):
+        run(AIMessage("Fine."), question="2", as_of="2022-01-25T13:00-08:00", dataset="other")
+
+    _, state, model = run(AIMessage("Fine."), question="2", as_of="2022-01-25T13:00-08:00")
+    assert '"answer": "D02 (south)"' in model.heard[0][-1].text
+    assert state["as_of"] == "2022-01-25T13:00-08:00"

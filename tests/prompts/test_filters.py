@@ -24,6 +24,7 @@ def _status(series: dict[str, object], **changes: object) -> str:
     session = {"place_word": "station", "as_of": "2022-01-25T07:30-08:00"}
     result = {"error": None, "evidence": "E1", "reply": {**series, **changes}}
     return prompts.load("answer_status").render(
+        level=None,
         session=session,
         place={"label": "7", "word": "station"},
         series=result,
@@ -56,7 +57,7 @@ def test_a_day_is_called_one(series: dict[str, object]) -> None:
 def test_a_jump_and_no_clear_trend_are_said(series: dict[str, object]) -> None:
     text = _status(series, shift=-33.1, unit="km/h", trend="unclear")
 
-    assert "It jumped down by 33.1 km/h" in text
+    assert "It dropped suddenly by 33.1 km/h" in text
     assert "The last hour shows no clear trend" in text
 
 

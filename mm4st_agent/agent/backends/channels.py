@@ -10,88 +10,27 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mm4st_agent.agent.backends.quantity_words import FIELDS, GENERAL, HINTS, LOW_IS_BAD, QUANTITIES, UNITS
+
 Channel = Mapping[str, str]
 """`{name, title, unit}` of one."""
 
-_QUANTITIES: dict[str, tuple[str, ...]] = {
-    "speed": ("speed", "speeds", "fast", "faster", "fastest", "slow", "slower", "slowest", "velocity", "mph", "km/h"),
-    "flow": ("flow", "flows", "volume", "volumes", "vehicles", "vehicle", "cars"),
-    "occupancy": ("occupancy", "occupied"),
-    "rain": ("rain", "raining", "rainy", "rainfall", "precipitation"),
-    "temperature": ("temperature", "temperatures"),
-    "wind": ("wind", "windy"),
-    "humidity": ("humidity",),
-    "snow": ("snow",),
-    "fog": ("fog",),
-    "sunshine": ("sunny", "sunshine"),
-    "price": ("price", "prices", "cost", "costs", "fare", "fares", "toll", "tolls"),
-    "capacity": ("capacity",),
-    "travel time": ("travel time", "travel times", "journey time", "delay", "delays", "how long does it take", "eta"),
-    "density": ("density",),
-    "lorries": ("truck", "trucks", "lorry", "lorries", "buses", "bicycles", "pedestrians"),
-    "emissions": ("emissions", "co2"),
-    "noise": ("noise",),
-    "pm25": ("pm2.5", "pm25", "pm 2.5", "fine particles", "fine particulate matter", "fine dust"),
-    "pm10": ("pm10", "pm 10", "coarse particles"),
-    "no2": ("no2", "nitrogen dioxide"),
-    "ozone": ("ozone", "o3"),
-    "so2": ("so2", "sulphur dioxide", "sulfur dioxide"),
-    "co": ("carbon monoxide",),
-    "aqi": ("aqi", "air quality index"),
-    "requests": ("requests", "request rate"),
-    "tokens": ("tokens",),
-    "cpu": ("cpu", "processor"),
-    "latency": ("latency", "response time"),
-    "replicas": ("replicas",),
-    "memory": ("memory",),
-}
-"""Words that name one quantity; a data set that does not measure it cannot answer."""
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A domain: words that name its quantities in general, these quantities, and what its notes are filed under."""
-
-    domain: str
-    words: tuple[str, ...]
-    members: tuple[str, ...]
-    notes: str
-
-
-_AIR_WORDS = (
-    "air quality", "air pollution", "pollution", "pollutants", "polluted", "smog", "the air", "worst air", "best air",
-    "bad air", "clean air", "cleanest air", "dirtiest air",
-)  # fmt: skip
-_FIELDS = (
-    _Field(
-        "traffic",
-        ("traffic", "jam", "jams", "jammed", "congestion", "congested"),
-        ("speed", "flow", "occupancy"),
-        "traffic",
-    ),
-    _Field("particles", ("particulate matter", "particulates", "particles", "dust"), ("pm25", "pm10"), "air"),
-    _Field("air", _AIR_WORDS, ("pm25", "pm10", "no2", "ozone", "so2", "co", "aqi"), "air"),
-    _Field("weather", ("weather",), ("rain", "temperature", "wind", "humidity", "snow", "fog", "sunshine"), "rain"),
-    _Field("cloud", (), ("requests", "tokens", "cpu", "latency", "replicas", "memory"), "cloud"),
-)
-_HINTS = {
-    "flow": ("busy", "busier", "busiest", "quiet", "quieter", "quietest", "carry", "many"),
-    "speed": ("jam", "jams", "jammed", "congested", "congestion"),
-    "requests": ("load",),
-}
-"""Words that only hint at a quantity; where it is not measured, the data set's main one is meant."""
-_GENERAL = frozenset(
-    {
-        "a", "air", "all", "an", "and", "at", "average", "by", "city", "concentration", "count", "daily", "data",
-        "fine", "for", "from", "hourly", "in", "information", "level", "levels", "matter", "mean", "measured", "number",
-        "of", "on", "per", "quality", "rate", "service", "services", "the", "time", "to", "total", "traffic", "travel",
-        "value", "values", "with",
-    }
-)  # fmt: skip
-"""Words of a channel's title that do not tell it from the others."""
 _LOW_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-LOW_IS_BAD = frozenset({"speed", "sunshine"})
-"""Quantities of which the lowest value is the worst."""
+_COUNTED = r"(?:vehicles?|cars?|automobiles|motorists)"
+_MOVING = re.compile(
+    r"\b(?:fast|quick|quickly|slow|slowly|speeds?|velocity|pace)\s+(?:(?:is|are|was|were|do|does|did|will|can|would"
+    rf"|going|go|of|do you expect|you expect|for)\s+)+(?:the\s+|most\s+)?{_COUNTED}\b"
+    rf"|\b{_COUNTED}\s+(?:(?:is|are|was|were|will|be|there|can)\s+)*(?:going|moving|driv\w+|travel\w*|go|move"
+    r"|crawl\w*)\b(?=.*\b(?:fast\w*|quick\w*|slow\w*|speeds?|mph|km/h)\b)"
+    rf"|\b(?:fast|quick|slow)\w*\b.{{0,30}}\b{_COUNTED}\s+(?:is |are |be )?(?:going|moving|driving|travell?ing|go"
+    r"|move)\b",
+)
+"""Where vehicles are named as what moves: "how fast are the cars?" is about none of their number."""
+_REQUESTING = re.compile(
+    r"(?<!the )(?<!of )(?<!many )(?<!much )(?<!in )(?<!to )(?<!info )(?<!service )(?<!more )(?<!most )\brequests?\b"
+    r"(?=\s+(?:the|an?|that|you|your|us|me|to|information|details|figures)\b(?!\s+(?:travel|info|service|server)))"
+)
+"""Somebody requests something: the verb."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +63,22 @@ def named(question: str, channels: Sequence[Channel], *, general: bool = True) -
     if not general:
         return Named(None, False)
     in_general = list(_in_general(text, channels))
-    hinted = [c["name"] for c in channels if any(_first(text, _HINTS.get(group, ())) for group in _groups(c))]
+    hinted = [c["name"] for c in channels if any(_first(text, HINTS.get(group, ())) for group in _groups(c))]
     if not in_general:
         return Named(hinted[0] if hinted else None, False)
     return Named(next((name for name in hinted if name in in_general), in_general[0]), True)
+
+
+def all_named(question: str, channels: Sequence[Channel]) -> list[str]:
+    """The channels that a question names by themselves, in the order of their words."""
+    found: dict[str, int] = {}
+    text = _plain(question)
+    own = _own_phrases(channels)
+    for channel in channels:
+        at = _where(text, own[channel["name"]] | _synonyms(channel))
+        if at is not None:
+            found[channel["name"]] = at
+    return sorted(found, key=lambda name: found[name])
 
 
 def unmeasured(question: str, channels: Sequence[Channel], domain: str = "general") -> str | None:
@@ -140,28 +91,28 @@ def unmeasured(question: str, channels: Sequence[Channel], domain: str = "genera
     """
     text = _plain(question)
     groups = {group for channel in channels for group in _groups(channel)}
-    for field in _FIELDS:
+    for field in FIELDS:
         if domain != field.domain and groups.isdisjoint(field.members) and (word := _first(text, field.words)):
             return word.removeprefix("the ")
     for phrases in _own_phrases(channels).values():
         for start, end in _spans(text, phrases):
             text = text[:start] + " " * (end - start) + text[end:]
-    return next((word for g, words in _QUANTITIES.items() if g not in groups and (word := _first(text, words))), None)
+    return next((word for g, words in QUANTITIES.items() if g not in groups and (word := _first(text, words))), None)
 
 
 def spans(question: str, channels: Sequence[Channel], *, with_digits: bool = False) -> list[tuple[int, int]]:
     """Where quantities are named, in any way; only those whose words have digits, so that they look like ids."""
     words = {phrase for phrases in _own_phrases(channels).values() for phrase in phrases}
-    words |= {word for known in _QUANTITIES.values() for word in known}
+    words |= {word for known in QUANTITIES.values() for word in known}
     if not with_digits:
-        words |= {word for field in _FIELDS for word in field.words}
+        words |= {word for field in FIELDS for word in field.words}
     return list(_spans(_plain(question), [w for w in words if not with_digits or re.search(r"\d", w)]))
 
 
 def notes_of(channel: Channel) -> str | None:
     """What notes about this channel are filed under: 'traffic', 'air', 'rain', 'cloud', or None."""
     groups = _groups(channel)
-    return next((field.notes for field in _FIELDS if not groups.isdisjoint(field.members)), None)
+    return next((field.notes for field in FIELDS if not groups.isdisjoint(field.members)), None)
 
 
 def low_is_bad(channel: Channel) -> bool:
@@ -183,7 +134,7 @@ def _title_phrases(channel: Channel) -> set[str]:
     """The title, and its parts in and before brackets; not a single word that is general."""
     title = _plain(channel["title"])
     parts = {title, *re.split(r"\s*[()\[\],;:]\s*", title)}
-    return {part for part in parts if part and part not in _GENERAL}
+    return {part for part in parts if part and part not in GENERAL}
 
 
 def _telling(channel: Channel) -> set[str]:
@@ -192,34 +143,37 @@ def _telling(channel: Channel) -> set[str]:
     counted = unit.split("/")[0].strip()
     units = {u for u in (unit, counted if counted.isalpha() and len(counted) > 3 else "") if len(u) > 2}
     words = {word for word in re.split(r"[\s()\[\],;:/]+", _plain(channel["title"])) if len(word) > 1}
-    return (words | units) - _GENERAL
+    return (words | units) - GENERAL
 
 
 def _groups(channel: Channel) -> set[str]:
-    """The quantities that a channel is: by its name and whole title, else by the words of its title."""
+    """The quantities that a channel is: by its name and whole title, else by the words of its title, else its unit."""
     for words in ({channel["name"], *_title_phrases(channel)}, _telling(channel)):
         bare = {_bare(word) for word in words}
-        found = {g for g, known in _QUANTITIES.items() if not bare.isdisjoint({_bare(g), *map(_bare, known)})}
+        found = {g for g, known in QUANTITIES.items() if not bare.isdisjoint({_bare(g), *map(_bare, known)})}
         if found:
             return found
-    return set()
+    unit = UNITS.get(_plain(channel.get("unit", "")))
+    return {unit} if unit is not None else set()
 
 
 def _synonyms(channel: Channel) -> set[str]:
-    return {word for group in _groups(channel) for word in _QUANTITIES[group]}
+    return {word for group in _groups(channel) for word in QUANTITIES[group]}
 
 
 def _in_general(text: str, channels: Sequence[Channel]) -> Iterator[str]:
     """The first channel of each domain that is named in general."""
-    for field in _FIELDS:
+    for field in FIELDS:
         if _first(text, field.words):
             yield from (c["name"] for c in channels if not _groups(c).isdisjoint(field.members))
 
 
 def _plain(text: str) -> str:
-    """Lower case, with digits on the line; as long as `text`."""
+    """Lower case, with digits on the line and without words that only look like quantities; as long as `text`."""
     lower = text.translate(_LOW_DIGITS)
-    return "".join(c.lower() if len(c.lower()) == 1 else c for c in lower)
+    text = "".join(c.lower() if len(c.lower()) == 1 else c for c in lower)
+    text = _REQUESTING.sub(lambda found: " " * len(found[0]), text)
+    return _MOVING.sub(lambda found: re.sub(rf"\b{_COUNTED}\b", lambda word: " " * len(word[0]), found[0]), text)
 
 
 def _bare(word: str) -> str:

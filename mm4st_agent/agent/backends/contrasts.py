@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mm4st_agent.agent.backends.dates import WEEKDAYS
+from mm4st_agent.agent.backends.durations import number
 from mm4st_agent.agent.backends.times import Span, tense_of, time_span
 
 _STRONG = (
@@ -18,16 +19,19 @@ _COMPARING = re.compile(
     r"\b(?:compar\w+|contrast\w*|differ\w*|side by side|similar\w*|like|unlike|same|set|put|beside|more|less|fewer"
     r"|higher|lower|busier|quieter|faster|slower|worse|better)\b"
 )
+_WHAT_LIKE = re.compile(r"\b(?:what|how)(?:'s|\s+(?:is|was|are|were|will|did|does|do))\b[^,;]*$|\blook(?:s|ed)?\s*$")
 _FILLERS = r"(?:(?:it (?:was|is)|that of|what it was|in|on|at|its)\s+)*"
 _SECOND = re.compile(rf"\b(?:(?P<strong>{_STRONG})|(?P<loose>{_LOOSE}))\s+{_FILLERS}")
 _EARLIER = re.compile(
     r"(?:the\s+)?(?P<same>(?:same|this|that)\s+(?:(?:\w+\s+){1,3}?)(?:of\s+)?)?(?:the\s+|an?\s+|one\s+)?"
-    r"(?:(?P<unit>day|week|hour|morning|afternoon|evening|night|(?:mon|tues|wednes|thurs|fri|satur|sun)day)s?\s+(?:before|ago|earlier)|(?:previous|last|preceding)\s+(?P<turn>day|week)|(?P<yesterday>yesterday))\b"
+    r"(?:(?:(?P<count>two|three|four|five|six|\d+)\s+)?(?P<unit>day|week|fortnight|hour|morning|afternoon|evening|night|(?:mon|tues|wednes|thurs|fri|satur"
+    r"|sun)day)s?\s+(?:before|ago|earlier)|(?:previous|last|preceding)\s+(?P<turn>day|week)"
+    r"|(?P<yesterday>yesterday))\b"
 )
 """As long a window, by a fixed time before the first."""
-_BACK_DAYS = {"hour": 1 / 24, "week": 7.0}
+_BACK_DAYS = {"hour": 1 / 24, "week": 7.0, "fortnight": 14.0}
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_PAST = "was "
+_PAST, _FUTURE = "was ", "will "
 """Stands before words that are read as past times: what is compared was measured."""
 
 
@@ -64,6 +68,8 @@ def contrast(question: str, clock: datetime) -> Contrast | None:
     for join in sorted(joins, key=lambda join: join["strong"] is None):
         if any(start < join.start() < end for start, end in ranges):
             continue  # "from 7 to 8" is one window
+        if join["loose"] == "like" and _WHAT_LIKE.search(text[: join.start()]):
+            continue  # "what was it like yesterday?"
         found = _at_join(text, join, clock)
         if found is not None:
             return found
@@ -81,7 +87,7 @@ def _at_join(text: str, join: re.Match[str], clock: datetime) -> Contrast | None
     days = 0.0
     if earlier and (earlier["same"] or earlier["unit"] or earlier["turn"] == "day"):
         unit = earlier["unit"] or earlier["turn"] or "day"
-        days = _BACK_DAYS.get(unit, 7.0 if unit in WEEKDAYS else 1.0)
+        days = _BACK_DAYS.get(unit, 7.0 if unit in WEEKDAYS else 1.0) * number(earlier["count"] or "one")
         second = Span(at=((join.start(), earlier.end()),))
     else:
         second = past_span(text[begin:], clock)
@@ -105,6 +111,13 @@ def past_span(words: str, clock: datetime) -> Span:
     """The time of words that speak of what was, such as the last Saturday where "Saturday" is all they say."""
     span = time_span(_PAST + words, clock)
     moved = tuple((max(0, start - len(_PAST)), max(0, end - len(_PAST))) for start, end in span.at)
+    return replace(span, at=moved)
+
+
+def coming_span(words: str, clock: datetime) -> Span:
+    """The time of words that speak of what will be, such as the rest of today where "the whole day" is all they say."""
+    span = time_span(_FUTURE + words, clock)
+    moved = tuple((max(0, start - len(_FUTURE)), max(0, end - len(_FUTURE))) for start, end in span.at)
     return replace(span, at=moved)
 
 

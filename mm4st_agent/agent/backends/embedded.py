@@ -1,8 +1,9 @@
 """The embedded chat model: no language model, no network, no GPU, no key.
 
-It plans by similarity of the question to examples (`intents`) and by what it reads in it
-(`request`: places, times, quantities, what the thread spoke of), fills the tools' arguments from
-that (`plans`), and writes from templates in `prompts/`. It speaks the same interface as a served
+It tells the questions of a message apart (`splitting`), plans each by its similarity to examples
+(`intents`) and by what it reads in it (`understanding`: places, times, quantities, what the thread
+spoke of), fills the tools' arguments from that (`plans`), asks where it is left open which place is
+meant (`placing`), and writes from templates in `prompts/`. It speaks the same interface as a served
 model and goes through the same graph, tools and claim checker. What it can say is what its
 templates say; it names itself `embedded` in every answer.
 """
@@ -25,9 +26,12 @@ import prompts
 from mm4st_agent.agent.backends.intents import IntentMatcher
 from mm4st_agent.agent.backends.languages import other_language
 from mm4st_agent.agent.backends.placing import Step
-from mm4st_agent.agent.backends.plans import plan
-from mm4st_agent.agent.backends.request import understand
+from mm4st_agent.agent.backends.replaying import next_steps
+from mm4st_agent.agent.backends.spelling import mended
+from mm4st_agent.agent.backends.spoken_units import asked_units, in_units
+from mm4st_agent.agent.backends.tasks import Task
 from mm4st_agent.agent.backends.turns import Turn, read_turn
+from mm4st_agent.agent.backends.understanding import understand
 
 
 class EmbeddedChatModel(BaseChatModel):
@@ -65,9 +69,17 @@ class EmbeddedChatModel(BaseChatModel):
     def answer(self, turn: Turn) -> list[Step] | str:
         """The next tool calls, or the text that ends the turn."""
         language = other_language(turn.question)
-        if language is not None:
+        if language is not None and other_language(mended(turn.question, turn.session)) is not None:
             return prompts.load("say_other_language").render(session=turn.session, language=language)
-        return plan(turn, understand(turn, self.intents))
+        said = next_steps(turn, understand(turn, self.intents))
+        if not isinstance(said, str):
+            return said
+        return in_units(said, asked_units(turn.question, [channel["unit"] for channel in turn.session.channels]))
+
+    def tasks(self, messages: Sequence[BaseMessage]) -> list[Task]:
+        """What the latest message asks for, in order, one task for each question that it holds."""
+        requests = understand(read_turn(messages), self.intents)
+        return [task for request in requests if not request.continued for task in request.tasks]
 
 
 def embedded_chat_model(encode: Callable[[Sequence[str]], Any]) -> EmbeddedChatModel:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import prompts
+from mm4st_agent.agent.backends.contrasts import past_span
+from mm4st_agent.agent.backends.durations import Length, lengths
+from mm4st_agent.agent.backends.levels import converted
 from mm4st_agent.agent.backends.placing import (
     Located,
     Place,
@@ -14,11 +17,10 @@ from mm4st_agent.agent.backends.placing import (
     at_places,
     channel_at,
     channel_everywhere,
-    find,
     locate,
+    placed,
     result_of,
     say,
-    search,
     wanted,
     with_remarks,
 )
@@ -28,6 +30,13 @@ from mm4st_agent.agent.backends.turns import Result, Turn
 from mm4st_agent.agent.backends.windows import ahead, too_far
 
 _SENSORS = re.compile(r"\b(?:sensors|stations|neighbou?rs?|upstream|downstream|detectors|other)\b", re.IGNORECASE)
+_NOT_OTHERWISE = re.compile(
+    r"\bwhy\b.{0,30}?(?:\bnot?\b|n['’]t\b).{0,30}?\b(?:(?P<more>higher|more|faster|busier|greater|up|worse)"
+    r"|(?P<less>lower|less|fewer|slower|quieter|smaller|down|better))\b",
+    re.IGNORECASE,
+)
+_LEAD_BEFORE = re.compile(r"\b(?:horizon|lead|lead time|range)s? (?:of|at|is)?\s*$")
+_LEAD_BEHIND = re.compile(r"[\s-]+(?:ahead|in advance|beforehand|out\b|horizon|lead)")
 MOST_ANALOGS = 5
 MOST_DAYS = 366
 USUAL_DAYS = 7
@@ -36,8 +45,6 @@ LOGGED_HOURS = 24 * 14
 """An event that is named without its place is looked for in so many hours."""
 _NO_HAPPENING = "notice"
 """The kind of log entry that is about nothing that acts on a place."""
-_FACTORS = {("km/h", "m/s"): 1 / 3.6, ("mph", "m/s"): 0.44704, ("mph", "km/h"): 1.609344, ("m/s", "km/h"): 3.6}
-"""What a value in the first unit is multiplied by to be in the second."""
 
 
 def explanation(turn: Turn, request: Request) -> list[Step] | str:
@@ -54,9 +61,15 @@ def explanation(turn: Turn, request: Request) -> list[Step] | str:
     def write(place: Place) -> str:
         found = result_of(turn, "explain_forecast", node=place["id"])
         asked = {"about_events": EVENT.search(request.question), "about_sensors": _SENSORS.search(request.question)}
-        return _written("explanation", turn, place, found, **asked)
+        return _written("explanation", turn, place, found, **asked, held=_held(turn))
 
     return at_places(turn, request, steps, write, write)
+
+
+def _held(turn: Turn) -> int:
+    """The sign of what is asked for: -1 of what held the forecast down, 1 of what held it up, 0 of all."""
+    found = _NOT_OTHERWISE.search(turn.question)
+    return 0 if found is None else -1 if found["more"] else 1
 
 
 def analogs(turn: Turn, request: Request) -> list[Step] | str:
@@ -68,7 +81,7 @@ def analogs(turn: Turn, request: Request) -> list[Step] | str:
     def steps(place: Place) -> list[Step]:
         channel = channel_at(turn, request, place)
         about = {"dataset": turn.session.dataset, "node": place["id"], "channel": channel}
-        return [("find_analogs", {**about, "k": MOST_ANALOGS, "minutes": span["minutes"]})]
+        return [("find_analogs", {**about, "k": request.count or MOST_ANALOGS, "minutes": span["minutes"]})]
 
     def write(place: Place) -> str:
         return _written("analogs", turn, place, result_of(turn, "find_analogs", node=place["id"]))
@@ -78,12 +91,18 @@ def analogs(turn: Turn, request: Request) -> list[Step] | str:
 
 def backtest(turn: Turn, request: Request) -> list[Step] | str:
     """Say how good the forecasts were lately: at the places named or spoken of, else everywhere."""
-    span, clock = request.span, clock_of(turn.session)
+    span, clock, lead = request.span, clock_of(turn.session), _lead(request.question)
+    if lead is not None and (span.start is None or span.side(clock) == "future"):
+        span = past_span(request.question[: lead.start] + " " + request.question[lead.end :], clock)
     past = span.start is not None and span.side(clock) != "future"
     days = (clock - span.start).total_seconds() / 86_400 if past and span.start is not None else USUAL_DAYS
     if days > MOST_DAYS:
         return say("time", turn, problem="pattern_limit", words="")
-    args = {"dataset": turn.session.dataset, "minutes": ahead(turn, request)["minutes"], "days": round(days, 4)}
+    args = {
+        "dataset": turn.session.dataset,
+        "minutes": request.lead_minutes or (round(lead.minutes) if lead else ahead(turn, request)["minutes"]),
+        "days": round(days, 4),
+    }
 
     def steps(place: Place) -> list[Step]:
         return [("backtest", {**args, "node": place["id"], "channel": channel_at(turn, request, place)})]
@@ -98,6 +117,15 @@ def backtest(turn: Turn, request: Request) -> list[Step] | str:
             return [("backtest", everywhere)]
         return with_remarks(turn, request, [write(None)])
     return at_places(turn, request, steps, write, write)
+
+
+def _lead(question: str) -> Length | None:
+    """How far ahead the forecasts reached that are asked about: "an hour ahead", "a horizon of 45 minutes"."""
+    text = question.lower()
+    for length in lengths(text):
+        if length.minutes > 0 and (_LEAD_BEFORE.search(text[: length.start]) or _LEAD_BEHIND.match(text, length.end)):
+            return length
+    return None
 
 
 # -- what if ----------------------------------------------------------------------------------------
@@ -147,45 +175,42 @@ def _forecast_places(turn: Turn, request: Request) -> Located | list[Step] | str
     if wanted(turn, request):
         return locate(turn, request)
     if change.kind == "remove_sensor":
-        return _located(turn, request, change.places)
+        return placed(turn, request, change.places)
     if change.event is not None:
         found = _logged(turn, change)
         if not isinstance(found, Result):
             return found
         node = next((hit["node"] for hit in _entries(found) if _is(hit, change.event)), None)
-        return _located(turn, request, (node,)) if node else locate(turn, request)
+        return placed(turn, request, (node,)) if node else locate(turn, request)
     return locate(turn, request)
-
-
-def _located(turn: Turn, request: Request, words: tuple[str, ...]) -> Located | list[Step]:
-    """The places that words mean, or the calls that find them."""
-    found = {word: find(turn, word, request) for word in words}
-    missing: list[Step] = [
-        ("find_places", search(turn, word, request)) for word, place in found.items() if place is None
-    ]
-    if missing:
-        return missing
-    return Located(
-        {p["id"]: p for p in found.values() if isinstance(p, dict)}, [p for p in found.values() if isinstance(p, str)]
-    )
 
 
 def _changes(turn: Turn, request: Request, place: Place) -> Changed | list[Step] | str:
     """The changes as what_if takes them, or the calls that tell them, or the sentence that asks for what is missing."""
-    first = request.changes[0]
-    if first.kind == "set_covariate":
-        return _covariate(turn, first)
-    if first.kind == "remove_event":
-        return _event(turn, first, place)
-    located = _located(turn, request, tuple(word for change in request.changes for word in change.places))
+    read = [_change(turn, request, change, place) for change in request.changes]
+    sentences = [one for one in read if isinstance(one, str)]
+    if sentences:
+        return "\n\n".join(dict.fromkeys(sentences))
+    if calls := [call for one in read if isinstance(one, list) for call in one]:
+        return calls
+    made = [change for one in read if isinstance(one, Changed) for change in one.changes]
+    return Changed([change for n, change in enumerate(made) if change not in made[:n]])
+
+
+def _change(turn: Turn, request: Request, change: Change, place: Place) -> Changed | list[Step] | str:
+    if change.kind == "set_covariate":
+        return _covariate(turn, change)
+    if change.kind == "remove_event":
+        return _event(turn, change, place)
+    located = placed(turn, request, change.places)
     if not isinstance(located, Located):
         return located
     if located.faults:
         return "\n\n".join(located.faults)
     nodes = list(located.places)
-    if first.kind == "add_event":
-        return Changed([{"kind": "add_event", "node": nodes[0] if nodes else place["id"], "text": first.words}])
-    if first.kind == "remove_road":
+    if change.kind == "add_event":
+        return Changed([{"kind": "add_event", "node": nodes[0] if nodes else place["id"], "text": change.words}])
+    if change.kind == "remove_road":
         return Changed([{"kind": "remove_road", "source": nodes[0], "target": nodes[-1]}])
     return Changed([{"kind": "remove_sensor", "node": node} for node in nodes])
 
@@ -200,14 +225,13 @@ def _covariate(turn: Turn, change: Change) -> Changed | list[Step] | str:
     # "wind" means its speed, where its direction is known too
     fitting = sorted((c for c in known if str(change.covariate) in c["name"]), key=lambda c: "speed" not in c["name"])
     value, unit = change.value, fitting[0]["unit"] if fitting else None
-    if change.unit is not None and value is not None and change.unit != unit:
-        factor = _FACTORS.get((change.unit, str(unit)))
-        value = None if factor is None else round(value * factor, 3)
+    if value is not None:
+        value = converted(value, change.unit, str(unit))
     if not fitting or value is None:
         return say(
             "what_value", turn, described=described, wanted=change.covariate, covariate=fitting[0] if fitting else None
         )
-    return Changed([{"kind": "set_covariate", "name": fitting[0]["name"], "value": value}])
+    return Changed([{"kind": "set_covariate", "name": fitting[0]["name"], "value": round(value, 3)}])
 
 
 def _event(turn: Turn, change: Change, place: Place) -> Changed | list[Step] | str:

@@ -21,8 +21,15 @@ _METHODS: dict[Method, str] = {
     "uvh": rf"heat ?-?maps?\b(?=.{{0,30}}\b(?:{_DAILY}))|(?:daily|calendar|folded|day) heat ?-?maps?"
     rf"|(?:fold\w*|stack\w*|wrap\w*)(?=\b.{{0,25}}\b(?:by|per|into|after) (?:the )?(?:day|week|hour|period|row))"
     r"|one row (?:per|for (?:each|every)) day",
-    "heatmap": r"heat ?-?maps?",
-    "multiples": r"small multiples|multiples|panel (?:plot|chart)s?|one (?:panel|plot|chart) (?:per|for each) \w+",
+    "heatmap": r"heat ?-?maps?|(?:places|stations|sensors|nodes|roads|detectors|space)(?: and| against| by"
+    r"| over| x| vs\.?"
+    r"| versus| times)+ (?:the )?time\b|time (?:against|by|x|vs\.?|versus|and) (?:the )?(?:places|stations"
+    r"|sensors|nodes|roads"
+    r"|space)\b|(?:every|each|one|all) (?:place|station|sensor|node|road)s? (?:as|in|is|being|per|a) (?:its "
+    r"|an? )?(?:own )?rows?"
+    r"|space[- ]time (?:plots?|diagrams?|pictures?)",
+    "multiples": r"small multiples|multiples|panel (?:plot|chart)s?|one (?:panel|plot|chart) (?:per|for each) \w+"
+    r"|(?:next to|beside|with|and|alongside|against) (?:its|the|all its) neighbou?rs?",
     "filterbank": r"(?:mel )?filter ?-?banks?|mel(?:[- ]spectrograms?)?(?= |\W|$)",
     "cwt": r"wavelets?(?: (?:transforms?|spectr(?:um|a)))?|scalograms?|cwt",
     "stft": r"spectrograms?|spectrum|spectra|stft|short[- ]time fourier(?: transforms?)?|frequenc(?:y|ies)"
@@ -50,15 +57,21 @@ _SERIES = re.compile(
 """A plot of these is the line that stands with the numbers."""
 _PLOT = re.compile(r"\b(?:plot|chart|graph)\b", re.IGNORECASE)
 _MAP = re.compile(
-    r"\b(?:(?:city|road|network|street) )?maps?\b|\bmapped\b|\bgeographic\w*\b|\bspatial(?:ly)?\b", re.IGNORECASE
+    r"\bbird'?s?[- ]?eye(?: view)?\b|\b(?:over)?view of the (?:whole |entire )?(?:city|town|network|region|area)\b"
+    r"|\bfrom above\b|\b(?:(?:city|road|network|street) )?maps?\b|\bmapped\b|\bgeographic\w*\b|\bspatial(?:ly)?\b",
+    re.IGNORECASE,
 )
 _CHANGING = re.compile(
-    r"\bchang\w*|\bris(?:e|es|ing|en)\b|\brose\b|\bfall(?:s|ing|en)?\b|\bfell\b|\bdevelop\w*", re.IGNORECASE
+    r"\bchang\w*|\bgetting\b|\bslowing\b|\bimprov\w*|\bworsen\w*|\bris(?:e|es|ing|en)\b|\brose\b|\bfall(?:s|ing"
+    r"|en)?\b|\bfell\b|\bdevelop\w*|\b(?:went|gone|goes|going|moved?|shot|came|come|up or|up and) (?:up|down)\b"
+    r"|\b(?:in|de)creas\w*|\bdropp\w*|\bdeclin\w*|\bdiffer\w*|\bup or down\b",
+    re.IGNORECASE,
 )
 _ASPECTS: dict[Aspect, str] = {
     "relation": r"lag(?:s|ged|ging)?|lead(?:s|ing)?|follow(?:s|ing|ed)?|behind|ahead of|correlat\w*|relat\w+"
     r"|influences?"
     r"|affects?"
+    r"|reach(?:es)?|spill\w*|propagat\w*|spread\w*|later at|earlier at|before (?:it )?(?:reaches|does)"
     r"|driv(?:es|en)|caus(?:es|ed)|depends?|coupled|connected|synchron\w*|granger\w*|in step|together"
     r"|one before the other",
     "anomalies": r"anomal\w*|outliers?|spikes?|glitch\w*|odd(?:ities|ity|ly)?|strange\w*|weird\w*|suspicious"
@@ -68,6 +81,9 @@ _ASPECTS: dict[Aspect, str] = {
     r"|bad) (?:readings?|values?)",
     "changes": r"change ?-?points?|break ?-?points?|structural breaks?|step changes?|(?:level|mean) (?:shifts?"
     r"|changes?|breaks?|jumps?)"
+    r"|(?:dropp|fell|fall|jump|ris|rose|mov|shift|chang|switch|settl|sank|sunk|climb"
+    r"|stepp)\w* to an? (?:\w+ )?(?:level|value|plateau)"
+    r"|such a (?:break|jump|step|change|shift)"
     r"|shifts? (?:in|of) (?:the )?(?:level|mean)|(?:level|mean|average|base(?:line)?) (?:\w+ ){0,2}?(?:change"
     r"|shift|jump|move|break)d?"
     r"|changes? (?:in|of) (?:the )?(?:level|mean|variance|spread)|new level|shift(?:s|ed)?"

@@ -29,8 +29,9 @@ from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_RANKED_HOU
 
 WEEK_HOURS = 168
 """So much is looked at where no time is named, so that days repeat."""
-FEWEST_STEPS = 120
-"""Patterns are read off no fewer steps, and no fewer hours than a week's; what was asked about is picked from them."""
+FEWEST_HOURS, FEWEST_STEPS = 72, 120
+"""Patterns are read off no fewer: three days show a daily cycle. Where less is named, a week is looked at, and what was
+asked about is picked from it."""
 MOST_MEASURED_HOURS = 24 * 366
 _THERE = re.compile(r"\b(?:it|there|them|this|that)\b", re.IGNORECASE)
 ALL_ASPECTS: tuple[Aspect, ...] = ("periods", "trend", "changes", "regimes", "anomalies", "volatility", "noise")
@@ -47,7 +48,7 @@ def map_of(turn: Turn, request: Request) -> list[Step] | str:
         named = find(turn, meant[0], request)
         if named is None:
             return [("find_places", search(turn, meant[0], request))]
-        if isinstance(named, str):
+        if not isinstance(named, dict):
             return named
         place = named
     ahead = request.span.side(clock_of(turn.session)) == "future" or tense_of(request.question) == "future"
@@ -81,7 +82,7 @@ def picture(turn: Turn, request: Request) -> list[Step] | str:
     """Draw a place, or all of them, in the way that is named, or as the tool sees fit."""
     method = request.look.method
     assert method is not None, "a picture was asked for"
-    span = window(turn, request, usual=24 if method in ("heatmap", "multiples") else WEEK_HOURS)
+    span = window(turn, request, usual=24 if method in ("heatmap", "multiples", "line") else WEEK_HOURS)
     if span["hours"] > MOST_DRAWN_HOURS:
         return say("time", turn, problem="drawing_limit", words="")
     args = {"dataset": turn.session.dataset, "method": method, **span}
@@ -113,8 +114,9 @@ def patterns(turn: Turn, request: Request) -> list[Step] | str:
     """Measure what a series does, and say what was asked of it; of two places, how they move together."""
     aspects = request.look.aspects
     related = "relation" in aspects
-    least = max(WEEK_HOURS, FEWEST_STEPS * turn.session.step_s // 3600)
-    span = window(turn, request, usual=least)
+    steps_hours = FEWEST_STEPS * turn.session.step_s // 3600
+    span = window(turn, request, usual=WEEK_HOURS)
+    least = max(WEEK_HOURS if span["hours"] < FEWEST_HOURS else FEWEST_HOURS, steps_hours)
     if span["hours"] > MOST_MEASURED_HOURS:
         return say("time", turn, problem="pattern_limit", words="")
     asked_for_less, span["hours"] = span["hours"] < least, max(span["hours"], least)

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import prompts
-from mm4st_agent.agent.backends import channels
+from mm4st_agent.agent.backends import channels, levels
+from mm4st_agent.agent.backends.decision_plans import capacity, hazard, route
 from mm4st_agent.agent.backends.forecaster_plans import analogs, backtest, explanation, what_if
 from mm4st_agent.agent.backends.picture_plans import comparison, map_of, patterns, picture
+from mm4st_agent.agent.backends.places_plans import places
 from mm4st_agent.agent.backends.placing import (
     Place,
     Step,
     at_places,
     channel_at,
-    channel_everywhere,
     result_of,
     say,
     wanted,
 )
-from mm4st_agent.agent.backends.request import Request
+from mm4st_agent.agent.backends.quality_plans import quality
+from mm4st_agent.agent.backends.rank_plans import rank
+from mm4st_agent.agent.backends.request import OTHER_QUANTITY, Request
+from mm4st_agent.agent.backends.settling import settled
 from mm4st_agent.agent.backends.tasks import Task
 from mm4st_agent.agent.backends.turns import Turn
-from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, MOST_RANKED_HOURS, ahead, too_far
+from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, ahead, moment_ahead, too_far, week_before
 from mm4st_agent.agent.backends.windows import window as window_of
 
+_UNTRAINED = "There is no trained model"
 AS_USUAL = 15
 """A level within so many % of the usual one is called usual."""
+
+WELL_MEASURED = 90
+"""With less than this share of its readings, in %, a place has gaps that matter."""
 
 Driver = Literal["incident", "unusual", "rhythm"]
 _AIR, _CLOUD = (
@@ -54,7 +63,8 @@ def plan(turn: Turn, request: Request) -> list[Step] | str:
     if request.task in _PLANS:
         if request.span.problem:
             return say("time", turn, problem=request.span.problem, words=_quotable(turn, request))
-        return _PLANS[request.task](turn, request)
+        meant = settled(turn, request)
+        return _PLANS[meant.task](turn, meant) if isinstance(meant, Request) else meant
     if request.task in _SIMPLE:
         return _SIMPLE[request.task](turn, request)
     return say(request.task, turn)
@@ -83,6 +93,7 @@ def _write(template: str, turn: Turn, place: Place, request: Request, **more: An
 
 def _forecast(turn: Turn, request: Request) -> list[Step] | str:
     dataset, span = turn.session.dataset, ahead(turn, request)
+    earlier = week_before(turn, moment_ahead(turn, request))
     if too_far(span):
         return say("time", turn, problem="far", words=_quotable(turn, request))
 
@@ -99,25 +110,55 @@ def _forecast(turn: Turn, request: Request) -> list[Step] | str:
                 calls.append(("retrieve_context", {"dataset": dataset, "query": note, "kind": "note", "limit": 1}))
             if request.why and _was_trained(turn, node):
                 calls.append(("explain_forecast", {**about, "channel": channel, **span}))
+        if _out_of_reach(turn, node):
+            calls.append(("query_series", {**about, "channel": channel, **earlier}))
         return calls
 
     def write(place: Place, template: str = "forecast") -> str:
         forecast = result_of(turn, "forecast", node=place["id"])
         if forecast.error is not None:
-            return say("error", turn, error=forecast.error)
+            before = turn.result("query_series", node=place["id"], **earlier)
+            return prompts.load("answer_beyond").render(place=place, error=forecast.error, before=before)
+        step = forecast.reply["steps"][-1] if request.span.is_moment else None
         return _write(
             template,
             turn,
             place,
             request,
             forecast=forecast,
-            asked_step=forecast.reply["steps"][-1] if request.span.is_moment else None,
+            asked_step=step,
+            level=levels.foreseen(request.threshold, forecast.reply, step) if request.threshold else None,
+            helps=_helps(turn, place, forecast.reply) if request.sureness else [],
             driver=_driver(turn, place["id"]),
             notes=turn.result("retrieve_context", kind="note"),
             explained=turn.result("explain_forecast", node=place["id"]),
         )
 
     return at_places(turn, request, steps, write, lambda place: write(place, "forecast_short"))
+
+
+def _helps(turn: Turn, place: Place, forecast: dict[str, Any]) -> list[str]:
+    """What would make a forecast surer, as far as the data tell."""
+    series, node = turn.result("query_series", node=place["id"]), place["id"]
+    helps = []
+    if forecast["trained_until"] is None:
+        where = f"--dataset {turn.session.dataset} --channel {forecast['channel']}"
+        helps.append(f"A trained model for this quantity (mm4st train {where})")
+    elif forecast["backtest"]["drifting"]:
+        helps.append("A model trained on the latest weeks")
+    if series is not None and series.error is None and series.reply["coverage"] < WELL_MEASURED:
+        helps.append(f"Readings of {node} without gaps")
+    if _driver(turn, node) == "incident":
+        helps.append("News of how long the event nearby will last")
+    if forecast["minutes"] > forecast["step_minutes"]:
+        helps.append("Asking again closer to the time, or for a shorter span")
+    return helps
+
+
+def _out_of_reach(turn: Turn, node: str) -> bool:
+    """Whether the forecast was asked for a time that no forecast here reaches."""
+    made = turn.result("forecast", node=node)
+    return made is not None and made.error is not None and "out of reach" in made.error["message"]
 
 
 def _was_trained(turn: Turn, node: str) -> bool:
@@ -169,7 +210,10 @@ def _status(turn: Turn, request: Request) -> list[Step] | str:
 
     def write(place: Place, template: str = "status") -> str:
         windowed = "until" in window or request.span.start is not None
-        return _write(template, turn, place, request, moment=request.span.is_moment, windowed=windowed)
+        series = result_of(turn, "query_series", node=place["id"])
+        asked = request.threshold
+        level = levels.reached(asked, series.reply, windowed) if asked is not None and series.error is None else None
+        return _write(template, turn, place, request, moment=request.span.is_moment, windowed=windowed, level=level)
 
     return at_places(turn, request, steps, write, lambda place: write(place, "status_short"))
 
@@ -199,47 +243,11 @@ def _comparison(turn: Turn, request: Request) -> list[Step] | str:
     return beside
 
 
-def _rank(turn: Turn, request: Request) -> list[Step] | str:
-    window, asked = window_of(turn, request), request.ranking
-    assert asked is not None, "a ranking was read"
-    if window["hours"] > MOST_RANKED_HOURS:
-        return say("time", turn, problem="ranking_limit", words="")
-    name = channel_everywhere(turn, request)
-    channel = next((c for c in turn.session.channels if c["name"] == name), turn.session.channels[0])
-    args: dict[str, Any] = {
-        "dataset": turn.session.dataset,
-        "channel": name,
-        "by": asked.by,
-        "order": asked.first(channels.low_is_bad(channel)),
-        **({"limit": asked.limit} if asked.limit else {}),
-        **({"until": window["until"]} if "until" in window else {}),
-        **({"minutes": round(60 * window["hours"])} if request.span.start is not None else {}),
-    }
-    found = turn.result("rank_places", **args)
-    if found is None:
-        return [("rank_places", args)]
-    if found.error is not None:
-        return say("error", turn, error=found.error)
-    text = prompts.load("answer_rank").render(session=turn.session, found=found)
-    return "\n\n".join([text, *([say("unread", turn, what=request.unread)] if request.unread else [])])
-
-
 # -- other tasks ----------------------------------------------------------------------------------
 
 
 def _places(turn: Turn, request: Request) -> list[Step] | str:
-    from mm4st_agent.agent.backends.slots import content_words
-
-    words = " ".join(request.places) or content_words(request.question) or request.kind
-    if not words:
-        return _dataset(turn, request)
-    found = turn.result("find_places")
-    if found is None:
-        of_kind = {"kind": request.kind} if request.kind and not request.identified else {}
-        return [("find_places", {"dataset": turn.session.dataset, "query": words, "limit": 20, **of_kind})]
-    if found.error is not None:
-        return say("error", turn, error=found.error)
-    return prompts.load("answer_places").render(session=turn.session, query=words, found=found)
+    return places(turn, request, request.kind) or _dataset(turn, request)
 
 
 def _dataset(turn: Turn, request: Request) -> list[Step] | str:
@@ -261,24 +269,39 @@ def _concept(turn: Turn, request: Request) -> list[Step] | str:
     return prompts.load("answer_concept").render(session=turn.session, found=found)
 
 
+def _explanation(turn: Turn, request: Request) -> list[Step] | str:
+    """What moved the forecast; without a trained model the forecast itself, with what the data and the log tell."""
+    failed = [result.error for result in turn.results if result.tool == "explain_forecast" and result.error is not None]
+    if any(_UNTRAINED in error["message"] for error in failed):
+        return _forecast(turn, replace(request, task="forecast"))
+    return explanation(turn, request)
+
+
 Plan = Callable[[Turn, Request], list[Step] | str]
 _PLANS: dict[Task, Plan] = {
     "forecast": _forecast,
     "status": _status,
-    "rank": _rank,
+    "rank": rank,
+    "quality": quality,
+    "all_places": lambda turn, request: rank(turn, request) if request.ranking else say("all_places", turn),
     "events": _events,
     "comparison": _comparison,
     "map": map_of,
     "patterns": patterns,
     "picture": picture,
-    "explanation": explanation,
+    "explanation": _explanation,
     "what_if": what_if,
     "analogs": analogs,
     "backtest": backtest,
+    "route": route,
+    "capacity": capacity,
+    "hazard": hazard,
 }
 _SIMPLE: dict[Task, Plan] = {
     "places": _places,
     "dataset": _dataset,
     "concept": _concept,
-    "unmeasured": lambda turn, request: say("unmeasured", turn, quantity=request.unmeasured),
+    "unmeasured": lambda turn, request: say(
+        "unmeasured", turn, quantity=None if request.unmeasured == OTHER_QUANTITY else request.unmeasured
+    ),
 }

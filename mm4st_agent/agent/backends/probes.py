@@ -35,8 +35,24 @@ _EXPLANATION = re.compile(
     r"|\b(?:how much|what share|how strongly)\b.{0,40}\b(?:texts?|pictures?|images?|vision|log|words|modalit\w+"
     r"|incident|neighbou?rs?)\b.{0,25}\b(?:count|contribute|matter|weigh|share|part)\w*"
     rf"|\bwhere do(?:es)?\b.{{0,20}}{_FORECAST}.{{0,30}}\bcome from\b"
-    rf"|\b(?:reasons?|grounds|rationale|explanation|evidence|drivers?|factors?)\b.{{0,20}}\b(?:for|of|behind)\b.{{0,30}}{_FORECAST}"
+    rf"|\b(?:reasons?|grounds|rationale|explanation|evidence|drivers?|factors?)\b.{{0,20}}\b(?:for|of"
+    rf"|behind)\b.{{0,30}}{_FORECAST}"
     r"|\bwhat share\b.{0,30}\b(?:texts?|pictures?|images?|vision|series)\b",
+    re.IGNORECASE,
+)
+_RESTS = re.compile(
+    r"\b(?:rests? on|based on|go(?:es)? into|black box|look(?:s|ed)? at to|come(?:s)? from|relies on|behind (?:it"
+    r"|that|this)"
+    r"|(?:largest|biggest|most|greatest) (?:say|influence|weight|share|effect|impact)|what makes you (?:think|say"
+    r"|believe|expect))\b",
+    re.IGNORECASE,
+)
+_WHY_THAT = re.compile(
+    r"\bwhy (?:do|did|would) you (?:predict|forecast|expect|say|think|estimate)\b|\bwhat (?:does|do|did) (?:that|it"
+    r"|this|those) depend on\b|^\W*(?:but |and |so )?(?:why|how come)\b(?!.*\b(?:believe|trust"
+    r"|rely)\b).{0,30}\b(?:that|this|your|the) (?:\w+ )?(?:forecast|prediction|estimate|number|figure)\b"
+    r"|\bwhat makes you (?:think|say|believe|expect|so sure)\b|\b(?:reasons?|grounds) (?:behind|for) (?:the|that|this"
+    r"|your)\b",
     re.IGNORECASE,
 )
 _ANALOGS = re.compile(
@@ -50,14 +66,17 @@ _ANALOGS = re.compile(
     rf"|\b(?:last|ever) look(?:ed)? like\b|\b{_SUCH}\b.{{0,25}}\blook(?:s|ed) like {_PRESENT}\b"
     r"|\bsuch (?:an? )?\w+\b.{0,30}\bbefore\b"
     rf"|\bresembl\w+\s+{_PRESENT}\b"
-    r"|\banalog(?:ue)?s?\b|\bprecedents?\b|\blook-?alikes?\b|\bmost alike\b"
+    r"|\bin (?:a|the same|such a|this|this kind of) situation\b.{0,20}\b(?:like this|before|last)\b|\b(?:historical"
+    r"|past) twins?\b|\bdeja vu\b"
+    r"|\bmornings? like this\b|\banalog(?:ue)?s?\b|\bprecedents?\b|\blook-?alikes?\b|\bmost alike\b"
     r"|\bseen (?:this|that|it|something like this|anything like (?:this|it))\b.{0,20}\bbefore\b",
     re.IGNORECASE,
 )
 _US = r"(?:you|your|forecast\w*|predict\w*|model|network|mm4st)"
 _BACKTEST = re.compile(
-    r"\b(?:accura\w+|reliab\w+|rely on|trust\w*|believ\w+|(?:track|good|bad) record|calibrat\w+|back-?test\w*"
-    r"|hit rate|come true|came true|mae|rmse|(?:average|mean|typical|usual) (?:absolute )?errors?)\b"
+    r"\b(?:coverage|accura\w+|reliab\w+|rely on|trust\w*|believ\w+|(?:track|good|bad) record|calibrat\w+|back-?test\w*"
+    r"|hit rate(?! (?:of|on|at|for|in) (?:the |our |your )?(?:travel|info\w*|service|server|site|system|page"
+    r"|api)\b)|come true|came true|mae|rmse|(?:average|mean|typical|usual) (?:absolute )?errors?)\b"
     rf"|\bhow (?:good|well|bad|badly|wrong|right|precise|exact|close|far off|far out)\b.{{0,40}}\b{_US}\b"
     rf"|\bhow often\b.{{0,30}}\b(?:{_US}|intervals?)\b.{{0,30}}\b(?:right|wrong|correct|hold|held|hit|miss\w*)\b"
     rf"|\b(?:were|was|are|is|have|has)\s+(?:\w+\s+)?{_US}\b.{{0,30}}\b(?:right|wrong|correct|any good"
@@ -70,7 +89,6 @@ _BACKTEST = re.compile(
     r"|\bintervals?\b.{0,20}\b(?:hold|held|contain(?:ed)?|cover(?:ed)?|miss(?:ed)?)\b",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(rf"\b(?:{_US}|historical|history|before|past|earlier)\b", re.IGNORECASE)
 _OF_DATA = re.compile(r"\b(?:data|readings?|stations?|sensors?|detectors?|measurements?)\b", re.IGNORECASE)
 WHY = re.compile(r"\b(?:why|how come|what(?:['’]s| is) the reason|for what reason|because of what)\b", re.IGNORECASE)
 
@@ -100,15 +118,11 @@ def probe(question: str) -> Probe:
         return Probe("what_if", supposed)
     if _ANALOGS.search(question):
         return Probe("analogs")
-    if _EXPLANATION.search(question):
+    rests = _RESTS.search(question) and re.search(_FORECAST, question, re.IGNORECASE)
+    if _EXPLANATION.search(question) or rests or _WHY_THAT.search(question):
         return Probe("explanation")
     of_data = _OF_DATA.search(question) and not re.search(rf"\b{_US}\b", question, re.IGNORECASE)
     return Probe("backtest" if _BACKTEST.search(question) and not of_data else None)
-
-
-def about_forecasts(question: str) -> bool:
-    """Whether words speak of forecasts, of who makes them, or of a comparison with the past."""
-    return _ABOUT.search(question) is not None
 
 
 def without_forecast(question: str) -> str:

@@ -6,7 +6,6 @@ vLLM pins other versions of shared libraries than the rest, so it is never impor
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mm4st_agent.agent.backends.profiles import Profile, fitted
 from mm4st_agent.errors import ServerError, UsageError
 
 ENVIRONMENT = Path(__file__).resolve().parents[3] / ".venv-vllm"
@@ -27,28 +27,34 @@ _POLL_S = 0.5
 _STOP_S = 30.0
 
 
-def server_python() -> Path:
+def server_python(*, must_exist: bool = True) -> Path:
     """The interpreter of the environment that has vLLM.
+
+    Args:
+        must_exist: False gives the path also where the environment has not been made.
 
     Raises:
         UsageError: the environment has not been made.
     """
     python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
+    if must_exist and not python.exists():
         raise UsageError(f"vLLM's environment {ENVIRONMENT} does not exist.", "`make serve-vlm` makes it and serves.")
     return python
 
 
 def server_command(
     model: str | Path,
+    profile: Profile,
     *,
+    python: Path | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     served_name: str | None = None,
     chat_template: Path | None = None,
-    tool_parser: str = "hermes",
-    max_images: int = 4,
+    tool_parser: str | None = None,
+    max_images: int | None = None,
     max_model_len: int | None = None,
+    more: Sequence[str] = (),
 ) -> list[str]:
     """The command that serves `model` with tool calls and pictures over the OpenAI protocol.
 
@@ -58,34 +64,31 @@ def server_command(
 
     Args:
         model: A model name, or the folder of a checkpoint.
+        profile: What the family of the model needs; the arguments below that are not None take its place.
+        python: The interpreter that has vLLM; None is `server_python()`.
         host: Address to listen on.
         port: TCP port to listen on.
         served_name: What clients call it; None is the folder's name or the model name.
-        chat_template: Jinja file that replaces the checkpoint's own, for one that lacks tools or pictures.
+        chat_template: Jinja file that replaces the checkpoint's own or the profile's.
         tool_parser: How the model writes tool calls, in vLLM's words.
         max_images: Pictures in one request; more is an error of the request.
-        max_model_len: Context in tokens; None is the checkpoint's own.
+        max_model_len: Context in tokens.
+        more: Further flags of vLLM, which win over all others.
 
     Raises:
         UsageError: `model` or `chat_template` is a path that does not exist, or vLLM's environment is missing.
     """
     # vLLM's own `vllm` command asks for a distribution of that name, which its CPU build is not.
-    command = [str(server_python()), "-m", "vllm.entrypoints.openai.api_server"]
+    command = [str(python or server_python()), "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(model), "--served-model-name", served_name or _default_name(model)]
-    command += ["--host", host, "--port", str(port)]
-    command += ["--enable-auto-tool-choice", "--tool-call-parser", tool_parser]
-    command += ["--limit-mm-per-prompt", json.dumps({"image": max_images})]
-    command += ["--allowed-media-domains", "media.invalid"]
-    if max_model_len is not None:
-        command += ["--max-model-len", str(max_model_len)]
-    if chat_template is not None:
-        if not chat_template.is_file():
-            raise UsageError(f"Chat template {chat_template} is not a file.")
-        command += ["--chat-template", str(chat_template)]
-    return command
+    command += ["--host", host, "--port", str(port), "--allowed-media-domains", "media.invalid"]
+    command += fitted(profile, model).flags(
+        chat_template=chat_template, tool_parser=tool_parser, max_images=max_images, max_model_len=max_model_len
+    )
+    return [*command, *more]
 
 
-def server_environment(model: str | Path, *, kv_cache_gib: int = 1) -> dict[str, str]:
+def server_environment(model: str | Path, *, kv_cache_gib: int = 4) -> dict[str, str]:
     """Variables to add to the server's environment.
 
     Args:
@@ -100,6 +103,45 @@ def server_environment(model: str | Path, *, kv_cache_gib: int = 1) -> dict[str,
     if Path(model).is_dir():
         environment["HF_HUB_OFFLINE"] = "1"
     return environment
+
+
+def serve_until_stopped(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a server in the foreground, for this process's main thread; it never outlives this process's end in order.
+
+    Args:
+        command: As `server_command` makes it.
+        environment: Added to this process's own environment.
+
+    Returns:
+        Its exit code; that of a server which was told to end is 0 or negative.
+
+    Raises:
+        KeyboardInterrupt: the person interrupted it; the server has ended.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+    told: list[int] = []
+
+    def end(signum: int, _: object) -> None:
+        told.append(signum)
+        for process in started:
+            process.terminate()
+
+    before = signal.signal(signal.SIGTERM, end)  # first: the signal may come while the server is being started
+    try:
+        started.append(process := subprocess.Popen(command, env={**os.environ, **environment}))
+        if told:
+            process.terminate()
+        return process.wait()
+    except KeyboardInterrupt:  # the terminal sent the server the same signal
+        with suppress(subprocess.TimeoutExpired):
+            for process in started:
+                process.wait(_STOP_S)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        for process in started:
+            process.kill()
+            process.wait()
 
 
 @contextmanager

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
+
+from mm4st_agent.agent.backends.common_words import is_english, stop_words
+from mm4st_agent.agent.backends.small_names import small_names
 
 
 @dataclass(frozen=True)
@@ -28,50 +31,76 @@ class PlaceWords:
 _FREEWAY = re.compile(
     r"\b(?:(?:I|SR|US|CA|Interstate|Route|Highway)[- ]?\d{1,3}\b"
     r"(?:[- ]?(?:[NSEW]\b|north|south|east|west)(?:bound)?)?"
-    r"|(?:the\s+)?\d{1,3}[- ]?(?:north|south|east|west)(?:bound)?\b)",
+    r"|(?:the\s+)?\d{1,3}[- ]?(?:north|south|east|west)(?:bound)?\b"
+    r"|(?:the\s+)?\d{1,3}[- ]?(?:(?-i:[NSEW])|[nsew]b)\b"
+    r"|(?:(?<=on )|(?<=along )|(?<=off ))the\s+\d{1,3}\b(?!\s*(?:%|percent|km|mph|min|h\b|hours?|vehicles?|cars?"
+    r"|stations?|sensors?|\d|[:.]\d)))",
     re.IGNORECASE,
 )
+_ROAD_NUMBER = re.compile(r"(?:(?:I|SR|US|CA|Interstate|Route|Highway)[- ]?|the\s+)?\d{1,3}\b", re.IGNORECASE)
+_POSTMILE = r"(?:(?:abs(?:olute)? )?(?:post ?mile|mile ?post|mile marker|mile|pm)\s*\d+(?:\.\d+)?)"
+_ON_FREEWAY = re.compile(
+    rf"\b({_POSTMILE}|(?!(?:How|What|Which|Where|Is|Any|Traffic|Speed|Flow|Get|Go|Stuck|Stay|Slow)\b)[A-Z][\w'’.-]*"
+    r"(?:\s+(?:[A-Z][\w'’.-]*|\d{1,2}\b))*),?\s+(?:(?:north|south|east|west)bound\s+)?(?:on|off|along)\s+(?:the\s+)?$"
+)
+_SMALL_ON_FREEWAY = re.compile(
+    r"(?:^\W*|\b(?:at|near|past|by|around|from)\s+(?:the\s+)?)(?!(?:traffic|speeds?|flow|volume|occupancy"
+    r"|jam\w*|crash\w*"
+    r"|accidents?|incidents?|congestion|cars|vehicles|driving|stations?|sensors?|anything|something|map|slow"
+    r"|busy|stuck|forecast"
+    r"|\w+ing)\b)([a-z][a-z'’-]{2,}(?:\s+(?:ave|avenue|st|street|rd|road|blvd|way|canyon|park|hill|creek))?),?\s+"
+    r"(?:(?:north|south|east|west)bound\s+)?(?:on|off)\s+(?:the\s+)?$"
+)
+"""A name without a capital in front of its freeway: "stadium on the 57"."""
+_BEFORE_FREEWAY = re.compile(r"(?:^|(?<=[a-z,:] ))([A-Z][\w'’]+(?:\s+[A-Z][\w'’]+)*(?:\s+\d)?),?\s+$")
+_PAST_FREEWAY = re.compile(
+    r"(?:\s*,|\s+(?:just\s+)?(?:at|near|past|by|around|passing|through|before|after|over)(?:\s+the)?)\s+"
+    rf"(?P<name>{_POSTMILE}|[A-Z][\w'’.-]*(?:\s+(?:[A-Z][\w'’.-]*|\d{{1,2}}\b(?!\s*[ap]?\.?m\b)|of\s+\d+))*)"
+)
+"""What place of a freeway is meant, said behind it: "the 57 south past Stadium"."""
 _QUOTED = re.compile(r"[\"“]([^\"“”]{1,60})[\"”]|(?<!\w)['‘]([^'‘’]{1,60})['’](?!\w)")
 _BARE_ID = re.compile(
-    r"(?<![\w.:,/-])(?:[A-Za-z]{1,4}[-_]?\d{2,}|\d{4,}|[A-Z]{1,3}\d)(?![\w:]|[.,]\d|-\d)"
+    r"(?<![\w.:,/-])(?:[A-Za-z]{1,4}[-_]?\d{2,}|\d{4,}|[A-Z]{1,3}\d)(?!\w|[:.,]\d|-\d)"
     r"(?!\s*(?:vehicles|cars|km|mph|min|hours|days|%))"
 )
-_BEHIND = re.compile(r"\b(?:(?:at|near|around|on|by|for|of|along)\s+(?:the\s+)?|in\s+the\s+)", re.IGNORECASE)
+_BEHIND = re.compile(
+    r"\b(?:(?:at|near|around|on|by|for|of|along|round|through|via|past|across|over)\s+(?:the\s+)?|in\s+the\s+)",
+    re.IGNORECASE,
+)
+_WAY = r"(?:(?:north|south|east|west)(?:bound)?|(?:anti|counter)?-?clockwise|inbound|outbound|[nsew]b)"
+_HEADING = rf"(?:{_WAY}|roadside|kerbside|background)"
+_BOTH_WAYS = re.compile(
+    rf"\b(?P<first>{_WAY})\s*(?:or|and|vs\.?|versus|/|against|than|&)\s*(?:the\s+)?(?P<second>{_WAY})\b", re.IGNORECASE
+)
+"""Two ways of one place: "northbound or southbound at Castle Hill"."""
+_GOING = re.compile(
+    r"\b(?:go(?:es|ing)?|head(?:s|ed|ing)?|driv(?:e|es|ing)|travel(?:s|ling|ing)?|direction|run(?:s|ning)?|bound"
+    r"|towards?(?: the)?|to the)\s+(?P<way>north|south|east|west)(?:wards?|bound)?\b"
+    r"|\b(?P<bound>(?:north|south|east|west)bound|(?:(?:anti|counter)-?)?clockwise)\b",
+    re.IGNORECASE,
+)
+"""Which way somebody goes, where the name of the place does not say it."""
+_KIND_BEHIND = re.compile(
+    r"(?:\s+(?:roadside|background))?\s+(?:air|road)\s+(?:station|sensor|monitor)\b", re.IGNORECASE
+)
 _CAPITALISED = re.compile(
-    r"\b[A-Z][\w'’-]*(?:\s+(?:[A-Z][\w'’-]*|of|the)\b)*(?:\s+(?:north|south|east|west)(?:bound)?\b)?"
+    rf"\b[A-Z][\w'’-]*(?:\s+(?:[A-Z][\w'’-]*|of|the)\b)*(?:\s+\d\b(?![-:.–]\d))?"
+    r"(?:\s+(?:bridge|tunnel|street|avenue|lane|square|hospital|campus|market|terminal|viaduct|flyover|plaza"
+    r"|services)\b)?"
+    rf"(?:\s+(?:air|road)\s+(?:station|sensor"
+    rf"|monitor)\b)?(?:\s+{_HEADING}\b)?(?:\s+(?:air|road)\s+(?:station|sensor|monitor)\b)?"
 )
-_STOP = (
-    "the a an and or is are was were be been will would should could can do does did has have had how much many what"
-    " which who whom why when where there of for on at near over next last past in into to by about from with between"
-    " around me my us you your i it its this that these those show tell give list find forecast predict expect carry"
-    " get got look like busy fast slow high low happen happening happened traffic flow speed value values level now"
-    " right today tomorrow yesterday tonight morning afternoon evening night hour hours minute minutes day week going"
-    " please any some all incident incidents accident accidents event events collision normal usual current currently"
-    " vehicles cars pass come coming station stations sensor sensors node detector place places then same picture plot"
-    " line heatmap draw data set so hello hi thanks sure not if as up down out go goes expected worst best jam jams"
-    " i'm im let's leaving leave drive driving reach arrive compare comparing vs versus than or both also again too"
-    " one ones first second busier busiest quieter quiet faster"
-    " fastest slower slowest more most less least fewer better worse"
-    " better worse congestion congested jammed accurate accuracy reliable trust good bad average total highest lowest"
-    " maximum minimum peak mean usually unusual unusually rising"
-    " falling trend steady status state situation report summary explain"
-    " question answer sorry ok okay yes no thank there here then it's what's how's where's who's there's that's hey"
-    " combine still yet just really actually maybe probably likely same both each every all whole measured measure"
-    " reading readings latest recent recently moment present interval baseline model models error errors history past"
-    " future ahead ago since until till before after during within over under above below so far been am pm clock"
-    " january february march april may june july august september october november december monday tuesday wednesday"
-    " thursday friday saturday sunday weekend month year quarter half many capacity occupancy volume congestion crash"
-    " crashed crashes closure closures hazard hazards air pollution weather rain load requests level levels higher"
-    " lower different difference between compared comparison right exactly roughly about want need know think see"
-    " freeway freeways road roads street streets city cities county kinds kind type types map overview"
-    " work working works happens expects predicted forecasting forecasts outlook prediction predictions interested"
-    " cause causes caused reason reasons because due network area region whole country rank ranking top"
+_BESIDE = re.compile(
+    r"\b(?:than|exceed\w*|versus|vs|against|compar\w+|differ\w*|between|beside|both|set|put"
+    r"|as \w+ as|that (?:at|of))\b",
+    re.IGNORECASE,
 )
-
-
-@cache
-def _stop_words() -> frozenset[str]:
-    return frozenset(_STOP.split())
+"""An id and a name may stand for two places there; else a name only says more about the id."""
+_EITHER_OF = re.compile(r"\bor\s+(?:at\s+|through\s+|over\s+|past\s+|via\s+)?(?:the\s+)?(?:[A-Z]|\S*\d)")
+_LEADING_TO = re.compile(
+    r"\b(?:at|near|of|between|than|and|or|versus|vs\.?|against|with|to|compare|put|set|is|by)\s+(?:the\s+)?$",
+    re.IGNORECASE,
+)
 
 
 def places(question: str, place_word: str, *, known: Sequence[str] = (), masked: str | None = None) -> list[PlaceWords]:
@@ -90,14 +119,30 @@ def places(question: str, place_word: str, *, known: Sequence[str] = (), masked:
     if quoted:
         return quoted
     text = masked or question
-    return _identified(text, place_word, known) or _capitalised(text) or _behind_preposition(text)
+    identified = _identified(text, place_word, known)
+    if identified and (_BESIDE.search(text) or _EITHER_OF.search(text)):
+        rest = "".join(";" if any(a <= n < b for a, b in (p.at for p in identified)) else c for n, c in enumerate(text))
+        named = [place for place in _capitalised(rest) if _LEADING_TO.search(text[: place.at[0]])]
+        return sorted([*identified, *named], key=lambda place: place.at)
+    return identified or _capitalised(text) or _small(text) or _behind_preposition(text)
 
 
 def _identified(text: str, place_word: str, known: Sequence[str]) -> list[PlaceWords]:
     found = []
     for freeway in _FREEWAY.finditer(text):
         phrase = _phrase_from(text, freeway.start(), freeway.end()) or freeway[0]
-        found.append(PlaceWords(phrase, (freeway.start(), freeway.start() + len(phrase)), "id"))
+        start, end = freeway.start(), freeway.start() + len(phrase)
+        behind = _PAST_FREEWAY.match(text, freeway.end())
+        if behind and not _is_common(behind["name"]):
+            phrase, end = f"{freeway[0]} at {behind['name'].rstrip('.')}", behind.end()
+        before = _ON_FREEWAY.search(text[:start]) or _BEFORE_FREEWAY.search(text[:start])
+        small = None if before else _SMALL_ON_FREEWAY.search(text[:start])
+        alone = before is not None and before.re is _BEFORE_FREEWAY and not text[: before.start()].strip()
+        if before and not _is_common_name(before[1], alone=alone):
+            phrase, start = f"{phrase} at {before[1]}", before.start()  # "Taft on the 55 northbound"
+        elif small and not _is_common(small[1]):
+            phrase, start = f"{phrase} at {small[1]}", small.start(1)
+        found.append(PlaceWords(phrase, (start, end), "id"))
     named = re.compile(
         rf"\b(?:{re.escape(place_word)}|station|sensor|node|detector|id)s?\s+(?:id\s+|number\s+|no\.?\s*|#)?"
         r"(?P<id>[A-Za-z]{0,4}[-_]?\d[\w-]*)",
@@ -113,25 +158,81 @@ def _identified(text: str, place_word: str, known: Sequence[str]) -> list[PlaceW
     return sorted(found, key=lambda place: place.at)
 
 
+def _is_common_name(name: str, *, alone: bool) -> bool:
+    """Whether words in front of a freeway name no place: common ones, or one that only begins the question."""
+    words = name.split()
+    return all(_is_common(word) for word in words) or (alone and len(words) == 1 and is_english(words[0]))
+
+
 def _capitalised(text: str) -> list[PlaceWords]:
     found: list[PlaceWords] = []
     for match in _CAPITALISED.finditer(text):
         words, start = match[0].split(), match.start()
         if re.search(r"(?:^|[.?!:]\s+|¿)$", text[:start]):  # a capital there need not be a name
-            while words and _is_common(words[0]):
+            while words and (_is_common(words[0]) or (_only_a_word(words, text[match.end() :]))):
                 start += len(words.pop(0)) + 1
         while words and words[-1].casefold() in ("of", "the"):
             words.pop()
         phrase = " ".join(words)
-        if len(phrase) <= 2 or _is_common(phrase) or all(_is_common(word) for word in words):
+        acronym = len(words) == 1 and len(phrase) <= 4 and phrase.isupper()
+        if (
+            len(phrase) <= 2
+            or acronym
+            or _is_common(phrase)
+            or all(_is_common(word) or word.isdigit() for word in words)
+        ):
             continue
         start = text.index(words[0], match.start())
         joined = found and re.fullmatch(
-            r"\s*(?:,|and|or|&|vs\.?|versus|with|than|to)+(?:\s+(?:and|or))?\s*", text[found[-1].at[1] : start]
+            r"\s*(?:(?:\w+\s+){0,4}(?:than|or|versus|vs\.?|against|compared (?:to|with)|exceeds?)"
+            r"|(?:,|and|or|&|vs\.?|versus|with|than|to|against|from)+(?:\s+(?:and|or))?)"
+            r"(?:\s+(?:over|through|via|along|at|on|past|the|that|of|it|is|does))*\s*",
+            text[found[-1].at[1] : start],
         )
+        passed = re.search(r"\b(?:past|at|near|by|passing|outside|around|through)\s+(?:the\s+)?$", text[:start])
         if not found or joined:
             found.append(PlaceWords(phrase, (start, match.end()), "name"))
+        elif len(found) == 1 and passed:  # "down Mill Road, past the Gasworks"
+            found = [PlaceWords(phrase, (start, match.end()), "name")]
     return found
+
+
+def _small(text: str) -> list[PlaceWords]:
+    return [PlaceWords(text[start:end], (start, end), "name") for start, end in small_names(text)]
+
+
+def _only_a_word(words: list[str], rest: str) -> bool:
+    """Whether a capital stands there only because a sentence begins: an English word that stands alone."""
+    named = len(words) > 1 and (words[1][0].isupper() or re.fullmatch(_HEADING, words[1], re.IGNORECASE))
+    listed = re.match(r"\s*(?:$|[,?:]|and\b|or\b|vs\b|versus\b|now\b|right\b)", rest) is not None
+    plain = re.sub(r"['’]s$", "", words[0])
+    known = is_english(plain) or plain.endswith("est")
+    return not named and not (listed and len(words) == 1) and known
+
+
+def with_heading(question: str, place: PlaceWords) -> PlaceWords:
+    """The place with the way that somebody goes, where its name says none and the question does."""
+    freeway = place.kind == "id" and _ROAD_NUMBER.match(place.text) is not None
+    if (place.kind == "id" and not freeway) or re.search(rf"\b{_HEADING}\b", place.text, re.IGNORECASE):
+        return place
+    if freeway and re.match(r"(?:[A-Z]+[- ]?|the\s+)?\d+[- ]?[NSEW]\b", place.text, re.IGNORECASE):
+        return place
+    going = _GOING.search(question)
+    if going is None:
+        return place
+    way = going["bound"] or f"{going['way']}bound"
+    return replace(place, text=f"{place.text} {way.casefold()}")
+
+
+def in_each_way(question: str, found: Sequence[PlaceWords]) -> list[PlaceWords]:
+    """The only place once for each of two ways that the question names: "eastbound or westbound past Eastgate"."""
+    ways = _BOTH_WAYS.search(question)
+    if ways is None or len(found) != 1 or (found[0].kind == "id" and not _ROAD_NUMBER.match(found[0].text)):
+        return list(found)
+    name = re.sub(rf"\s*\b{_WAY}\b(?:\s+(?:or|and)\s+{_WAY}\b)?", "", found[0].text, flags=re.IGNORECASE).strip()
+    return (
+        [replace(found[0], text=f"{name} {ways[way].casefold()}") for way in ("first", "second")] if name else [*found]
+    )
 
 
 def _behind_preposition(text: str) -> list[PlaceWords]:
@@ -144,7 +245,7 @@ def _behind_preposition(text: str) -> list[PlaceWords]:
 
 def _is_common(word: str) -> bool:
     plain = re.sub(r"['’](?:s|m|re|ll|ve|d|t)$", "", word.casefold()).strip(".'’")
-    return plain in _stop_words()
+    return plain in stop_words()
 
 
 def content_words(masked: str) -> str:
@@ -159,11 +260,13 @@ def _phrase_from(text: str, start: int, least_end: int) -> str | None:
     for word in re.finditer(r"\s*([\w'’/.-]+|[,;?!])", text[least_end:]):
         bare = word[1].casefold().rstrip(".")
         joining = bare in {"at", "of", "near", "the"} and phrase
-        if bare in {",", ";", "?", "!"} or (bare in _stop_words() and not joining):
+        if bare in {",", ";", "?", "!"} or (bare in stop_words() and not joining):
             break
         phrase += word[0].rstrip(".")
+    if phrase and (kind_behind := _KIND_BEHIND.match(text, start + len(phrase))):
+        return " ".join((phrase + kind_behind[0]).split())
     words = phrase.split()
-    while words and words[-1].casefold() in _stop_words():
+    while words and words[-1].casefold() in stop_words():
         words.pop()
     return " ".join(words) or None
 

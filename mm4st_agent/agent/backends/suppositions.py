@@ -7,25 +7,59 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from mm4st_agent.agent.backends.durations import NUMBER_WORDS
+from mm4st_agent.agent.backends.durations import number as count
+
 ChangeKind = Literal["remove_event", "set_covariate", "remove_sensor", "remove_road", "add_event"]
 
+_AMOUNT = rf"(?:\d+(?:\.\d+)?|{NUMBER_WORDS})"
+_WEATHER_VALUE = (
+    rf"{_AMOUNT}[\s-]*(?:mm\b|mm/h|m/s|°|degrees?\b|millimet(?:re|er)s?\b|met(?:re|er)s per second)"
+    r"(?:\s*(?:/|per|an)\s*h(?:our)?)?"
+)
+_SET = (
+    r"(?:(?:the\s+|an?\s+)?(?:rain\w*|winds?|wind ?speed|temperature|humidity|snow\w*)\s+(?:\w+\s+){0,3}?"
+    rf"{_AMOUNT}\b(?!\s*(?:minutes|hours|vehicles|cars))|(?:an?\s+)?{_WEATHER_VALUE})"
+)
+"""Weather with its value: "the wind down to 1 m/s", "5 mm/h of rain"."""
+_TAKEN_OUT = re.compile(
+    r"\b(?:unplug\w*|disconnect\w*|remov(?:e|es|ing)|switch(?:ing)? off|turn(?:ing)? off|shut(?:ting)? (?:down|off)"
+    r"|los(?:e|es|ing)|tak(?:e|es|ing) (?:out|down|away)|disabl(?:e|es|ing)|drop(?:ping)?|dismantl(?:e|ing)"
+    r"|mask(?:ing)?|hid(?:e|ing)|cut(?:ting)? off)\s+(?:the\s+|our\s+)?(?:\w+\s+){0,2}?(?=\S*\d)",
+    re.IGNORECASE,
+)
+_TAKEN_IDS = re.compile(r"[^\s,;?!]+(?:(?:\s*,\s*|\s+(?:and|or|plus)\s+)(?=\S*\d)[^\s,;?!]+)*")
+_EFFECT = re.compile(
+    r"\b(?:forecast\w*|predict\w*|expect\w*|foresee|effect|affect\w*|impact|change|influence|difference|do to|mean for"
+    r"|become of|would|what then)\b",
+    re.IGNORECASE,
+)
+"""What a sensor that is taken out is asked about."""
 _SUPPOSE = re.compile(
     r"\b(?:(?P<open>what (?:if|would (?:happen|change|be different) if|happens (?:if|when)|about if)"
-    r"|what difference would|pretend|suppos(?:e|ing)|assum(?:e|ing)|imagine)"
+    r"|what difference would|pretend|suppos(?:e|ing)|assum(?:e|ing)|imagine|hypothetically|let['’]?s say"
+    r"|say (?=it (?:rain|snow|pour|drizzl))|were (?=it to\b)|should (?=it (?:rain|snow|pour|drizzle)))"
     r"|(?<!tell me )(?<!know )(?<!wonder )(?<!check )(?<!see )(?<!sure )(?<!ask )(?<!say )(?P<if>if|in case)"
-    r"|(?P<without>without|with no|tak(?:e|ing) away|leav(?:e|ing) out|ignor(?:e|ing))"
+    r"|(?P<without>without|with no|no(?=\s+(?:rain|wind|snow|fog)\b.*\bwould\b)|tak(?:e|ing) away"
+    r"|leav(?:e|ing) out|ignor(?:e|ing))"
+    rf"|(?P<with>with|given)(?=\s+(?:\d|heavy|strong|light|some|more|twice|an? (?:accident|crash|collision|closure"
+    rf"|closed|lane|incident|breakdown)|rain|snow|fog|wind|{_SET}))"
+    rf"|(?<!wind )(?<!rain )(?<!temperature )(?P<under>under|in|at)(?=\s+{_SET})"
     r"|(?P<had>had)(?=\b.{0,60}\b(?:not|never|no)\b))\b(?:\s+that\b)?\s*",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(
-    r"[,;?!]|\.(?=\s|$)|\b(?:then|what|how|would|could|will|might)\b(?!\s+(?:not\s+)?(?:have\s+)?(?:be(?:en)?\s+)?"
+    r"[,;?!:](?=\s|$)|\.(?=\s|$)|\s[-–—]+\s|\b(?:then|what|how|would|could|will"
+    r"|might)\b(?!\s+(?:not\s+)?(?:have\s+)?(?:be(?:en)?\s+)?"
     r"(?:happened|closed|cleared|rain))",
     re.IGNORECASE,
 )
 _EVENT_ID = re.compile(r"\b[A-Za-z]{4,}-\d+(?:/\d+)?\b")
 EVENT = re.compile(
-    r"\b(?:incidents?|accidents?|collisions?|crash\w*|pile-?ups?|closures?|hazards?|breakdowns?|road ?works?|events?"
-    r"|(?:trucks?|lorr(?:y|ies)|cars?|vehicles?|bus(?:es)?|vans?)\s+(?:\w+\s+)?(?:br(?:eaks?|oke)|crash\w*|overturn\w*|block\w*)"
+    r"\b(?:(?:stalled|broken[- ]down|overturned|burning|jack-?knifed|stranded) (?:truck|lorry|car|vehicle|bus|van)s?"
+    r"|incidents?|accidents?|collisions?|crash\w*|pile-?ups?|closures?|hazards?|breakdowns?|road ?works?|events?"
+    r"|(?:trucks?|lorr(?:y|ies)|cars?|vehicles?|bus(?:es)?|vans?)\s+(?:\w+\s+)?(?:br(?:eaks?|oke)|crash\w*"
+    r"|overturn\w*|block\w*)"
     r"|match|game|fair|concert|festival|demonstration|parade|bulletins?|alerts?|debris"
     r"|(?:lanes?|roads?|streets?|bridges?|tunnels?|carriageways?)\s+(?:\w+\s+){0,4}?(?:closed|blocked|shut)"
     r"|(?:is|was|were|be|been|got)\s+(?:closed|blocked|shut)"
@@ -33,7 +67,7 @@ EVENT = re.compile(
     re.IGNORECASE,
 )
 _GONE = re.compile(
-    r"\b(?:not|never|no|cleared?|clear|removed?|gone|cancell?ed|called off|over|ended|absent|disappear\w*|taken away"
+    r"\b(?:not|never|no|clear(?:s|ed)?|removed?|gone|cancell?ed|called off|over|ended|absent|disappear\w*|taken away"
     r"|undone)\b|n['’]t\b",
     re.IGNORECASE,
 )
@@ -57,9 +91,15 @@ _COVARIATES: dict[str, str] = {
     "holiday": r"holidays?|vacation",
 }
 """What a supposition may set, by the word that the name of such a covariate holds."""
+_MEASURED_IN = {
+    "rain": r"(?:mm/h|mm (?:per|an) hour|mm|millimet(?:re|er)s?(?: (?:per|an) hour)?)",
+    "wind": r"(?:m/s|met(?:re|er)s per second)",
+}
+"""The unit that tells what is set where no word does: "with 3 mm/h"."""
 _DRY = re.compile(r"\b(?:dry|calm|no (?:rain|wind|snow|fog))\b", re.IGNORECASE)
 _VALUE = re.compile(
-    r"(?<![\w.-])(?P<sign>minus\s+|[-−])?(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>%|°\s?[CF]|mm/h|mm per hour|mm an hour"
+    rf"(?<![\w.-])(?P<sign>minus\s+|[-−])?(?P<number>\d+(?:\.\d+)?|(?:{NUMBER_WORDS})(?=[\s-]+(?:mm|milli|met(?:re|er)s|deg|"
+    r"percent|km|°)))[\s-]*(?P<unit>%|°\s?[CF]|mm/h|mm per hour|mm an hour"
     r"|millimet(?:re|er)s? (?:per|an) hour|mm|km/h|kph|m/s|met(?:re|er)s per second|mph|hPa"
     r"|degrees?(?: celsius)?)?(?!\w)",
     re.IGNORECASE,
@@ -67,6 +107,8 @@ _VALUE = re.compile(
 _UNITS = {
     "mm per hour": "mm/h", "mm an hour": "mm/h", "kph": "km/h", "°c": "°C", "° c": "°C", "°f": "°F", "degree": "°C",
     "degrees": "°C", "degree celsius": "°C", "degrees celsius": "°C",
+    "metres per second": "m/s", "meters per second": "m/s", "millimetres per hour": "mm/h",
+    "millimeters per hour": "mm/h", "millimetres an hour": "mm/h", "millimeters an hour": "mm/h",
 }  # fmt: skip
 _LEADING = re.compile(r"^(?:(?:that|there|is|are|was|were|had|has|been|be|would|suddenly|now)\b\s*)+", re.IGNORECASE)
 
@@ -122,12 +164,18 @@ def supposition(question: str) -> Supposition | None:
         clause = (found.end(), ended.start() if ended else len(question))
         words = question[slice(*clause)]
         negated = bool(found["without"] or found["had"] or _GONE.search(words))
-        if words.strip() and (found["open"] or _change_kind(words, _ids(words), negated) is not None):
+        kind = _change_kind(words, _ids(words), negated)
+        if kind == "remove_sensor" and (found["with"] or found["under"]):
+            continue  # "compare S039 with S041 over the last hour"
+        if words.strip() and (found["open"] or kind is not None):
             spans = [m.span() for m in _EVENT_ID.finditer(words)]
             spans += [m.span() for pattern in _COVARIATES.values() for m in _word(pattern).finditer(words)]
             if _covariate(words) is not None and (number := _number(words)):
                 spans.append(number.span())
             return Supposition(clause, negated, tuple((start + clause[0], end + clause[0]) for start, end in spans))
+    if (taken := _TAKEN_OUT.search(question)) and _EFFECT.search(question):
+        ids = _TAKEN_IDS.match(question, taken.end())
+        return Supposition((taken.start(), ids.end() if ids else taken.end()), True, ())
     return None
 
 
@@ -146,6 +194,8 @@ def supposed(question: str, where: Supposition, places: Sequence[str]) -> tuple[
     if kind == "set_covariate":
         covariate = _covariate(words)
         value, unit = _value(words, covariate, where.negated)
+        if value is None and (told := re.search(_WEATHER_VALUE, question, re.IGNORECASE)):
+            value, unit = _value(told[0], covariate, False)  # "if it poured, say 15 mm/h, ..."
         return (Change(kind, words, covariate=covariate, value=value, unit=unit),)
     event = _EVENT_ID.search(words)
     if kind == "remove_event":
@@ -172,15 +222,19 @@ def _change_kind(words: str, places: Sequence[str], negated: bool) -> ChangeKind
 
 
 def _covariate(words: str) -> str | None:
-    return next((name for name, pattern in _COVARIATES.items() if _word(pattern).search(words)), None)
+    named = next((name for name, pattern in _COVARIATES.items() if _word(pattern).search(words)), None)
+    return named or next(
+        (name for name, pattern in _MEASURED_IN.items() if _word(rf"{_AMOUNT}[\s-]*{pattern}").search(words)), None
+    )
 
 
 def _value(words: str, covariate: str | None, negated: bool) -> tuple[float | None, str | None]:
     """The number that is named, with its unit; 0 and 1 where something is said to be absent or, if it is, present."""
     if found := _number(words):
-        number = float(found["number"]) * (-1 if found["sign"] else 1)
+        number = count(found["number"]) * (-1 if found["sign"] else 1)
         said = found["unit"]
-        return number, None if said is None else _UNITS.get(said.casefold(), said)
+        unit = None if said is None else _UNITS.get(said.casefold(), said)
+        return number, "mm/h" if covariate == "rain" and unit == "mm" else unit
     if negated or _DRY.search(words):
         return 0.0, None
     return (1.0 if covariate == "holiday" else None), None

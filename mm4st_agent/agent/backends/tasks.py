@@ -1,189 +1,127 @@
-"""Which task a question sets: words that leave no choice first, then the nearest examples, corrected by the rest."""
+"""Which task a question sets: the most probable intent of those that what was read in it leaves possible."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from mm4st_agent.agent.backends import slots
 from mm4st_agent.agent.backends.dates import Tense
-from mm4st_agent.agent.backends.intents import Intent
+from mm4st_agent.agent.backends.decisions import decision
+from mm4st_agent.agent.backends.examples import Intent
 from mm4st_agent.agent.backends.times import Span, tense_of
 
 if TYPE_CHECKING:
     from mm4st_agent.agent.backends.request import Request
 
-Task = (
-    Intent
-    | Literal[
-        "explanation",
-        "what_if",
-        "analogs",
-        "backtest",
-        "map",
-        "picture",
-        "patterns",
-        "comparison",
-        "clock",
-        "thanks",
-        "identity",
-        "all_places",
-        "foresee",
-        "unmeasured",
-    ]
-)
+Task = Intent | Literal["all_places", "foresee"]
 AT_PLACES = frozenset({"forecast", "status", "events"})
 """Tasks about certain places."""
 SEEN = frozenset({"picture", "patterns", "comparison"})
 """Tasks that show certain places."""
 PROBED = frozenset({"explanation", "what_if", "analogs", "backtest"})
 """Tasks that ask something of the forecaster itself."""
-CONTINUED = frozenset({*AT_PLACES, *SEEN, *PROBED, "map", "rank"})
+DECIDED = frozenset({"route", "capacity", "hazard"})
+"""Tasks that end in a decision."""
+CONTINUED = frozenset({*AT_PLACES, *SEEN, *PROBED, *DECIDED, "map", "rank", "quality"})
 """Tasks that a question such as "and tomorrow?" goes on with."""
+SOCIAL = frozenset({"chat", "thanks"})
+"""Tasks that need no answer beside a question of another kind."""
+MEASURED = frozenset({"forecast", "status", "rank", "places", "quality", "map", *SEEN})
+"""Tasks about what is measured, or is not."""
+APART = SOCIAL | {"clock", "identity", "off_topic"}
+"""Tasks that are about no place."""
 
-_THANKS = re.compile(
-    r"^\W*(?:many |ok(?:ay)?,? )?(?:thanks?|thank you|thx|cheers)\b"
-    r"(?:(?!\b(?:how|what|will|is|and|forecast|show)\b)[^?\d]){0,25}$",
-    re.IGNORECASE,
-)
-_IDENTITY = re.compile(
-    r"\b(?:who|what) are you\b|\b(?:your name|which model are you)\b"
-    r"|\bare you (?:an? )?(?:human|person|real|bot|robot|ai|gpt|chatgpt|llm|language model)\b",
-    re.IGNORECASE,
-)
-_CLOCK = re.compile(
-    r"\bwhat(?:'s| is)? (?:the )?(?:current )?(?:time|date)(?: is it| now)?\s*\W*$"
-    r"|\bwhat (?:day|time) is (?:it|today)\b",
-    re.IGNORECASE,
-)
+STRONG = 20.0
+"""What was read speaks so much for an intent, or against it, as if it were so many times as probable."""
+LIGHT = 4.0
+"""As above, of words that may mean something else."""
+CONFIDENT = 0.8
+"""From this probability on a forecast is meant in any tense: "is it worth waiting, or do I leave now?"."""
 _INJECTION = re.compile(r"\b(?:ignore|forget|disregard)\b.{0,30}\b(?:instructions|prompt|rules)\b", re.IGNORECASE)
 _ALL = re.compile(
-    r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:stations?|sensors?|places?|nodes?)\b"
-    r"|\beverywhere\b",
+    r"\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:stations?|sensors?|places?|nodes?)\b|\beverywhere\b",
     re.IGNORECASE,
 )
-_LOCATE = re.compile(
-    r"\bwhere (?:is|are)\b|\b(?:which|what)\s+(?:stations?|sensors?|places?|freeways?|roads?|ids?)\b|\bfind\b"
-    r"|\blist\b"
-    r"|\bid of\b|\bhow many (?:stations|sensors|places)\b|\bnear(?:est|by)\b|\bupstream\b|\bdownstream\b",
-    re.IGNORECASE,
-)
+_SUMMED = re.compile(r"\W*(?:the |what(?:'s| is| was) the )?(?:average|mean|total|sum)\b", re.IGNORECASE)
 _LISTING = re.compile(
     r"\W*(?:(?:list|show|name|give)(?: me)?|which|what)(?: all)?(?: of)?(?: the| your)?"
     r" (?:places|stations|sensors|nodes|roads|freeways|directions|cities|kinds)"
     r"(?: (?:are there|do you (?:know|have)|exist|you know|there are|have you got))?\W*",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(r"\b(?:tell me about|how (?:is|was|are|were)|status of|state of|what about)\b", re.IGNORECASE)
-_EVENT = re.compile(
-    r"\b(?:incidents?|accidents?|collisions?|crash\w*|closures?|closed|hazards?|events?|breakdowns?|roadworks?)\b",
-    re.IGNORECASE,
-)
-_LEVEL = re.compile(
-    r"\b(?:busy|busier|quiet\w*|traffic|jam\w*|congest\w*|normal|usual\w*|value|level|reading)\b", re.IGNORECASE
-)
-_MEANING = re.compile(
-    r"\W*(?:please )?(?:what(?:['’]s| is| are| does)|explain|define|how (?:do|does) (?:an? )?|tell me (?:about"
-    r"|what))\s+"
-    r"(?!the\b|your\b|its?\b|there\b|this\b|that\b|happening\b)(?!.*\b(?:follow|show|look)s?\b)",
-    re.IGNORECASE,
-)
-_AHEAD_OF = re.compile(r"\bahead of\b", re.IGNORECASE)
-_COMPARATIVE = re.compile(
-    r"\b(?:more|less|fewer|higher|lower|busier|quieter|faster|slower|worse|better|cleaner|dirtier)\b", re.IGNORECASE
-)
-_SURE_TASKS: dict[re.Pattern[str], Task] = {
-    _INJECTION: "off_topic",
-    _THANKS: "thanks",
-    _IDENTITY: "identity",
-    _CLOCK: "clock",
-}
+_ACCIDENT = re.compile(r"\b(?:incidents?|accidents?|collisions?|crash\w*|hazards?|breakdowns?)\b", re.IGNORECASE)
+"""What no log can know of before."""
 
 
-def task_of(request: Request, found: list[slots.PlaceWords], similar: Intent, clock: datetime) -> Task:
-    """The task: words that leave no choice first, then the most similar examples, corrected by what was read."""
+def task_of(
+    request: Request, found: Sequence[slots.PlaceWords], likely: Mapping[Intent, float], clock: datetime
+) -> Task:
+    """The task: the most probable intent, weighed by what was read, in the time that is named."""
     question, span = request.question, request.span
-    tense = tense_of(question)
-    for pattern, sure in _SURE_TASKS.items():
-        if pattern.search(question):
-            return sure
-    asked = request.probe.kind
-    if asked is not None and not (not found and similar == "concept" and _MEANING.match(question)):
-        return asked
-    if (seen := _seen(request, found, similar, clock)) is not None:
-        return seen
-    if request.ranking is not None and similar != "concept":
-        if request.unmeasured:
-            return "unmeasured"
-        ahead = (span.side(clock) or ("future" if tense == "future" and not span.now else "past")) == "future"
-        return "all_places" if ahead else "rank"
-    if request.sureness and similar not in ("dataset", "concept"):
-        return "forecast"
+    if _INJECTION.search(question):
+        return "off_topic"
     if not found and _LISTING.fullmatch(question):
         return "dataset"
     if not found and request.kind and _LISTING.fullmatch(slots.without_kind(question, request.kind, "stations")):
         return "places"
-    by_id = any(place.kind == "id" for place in found)
-    data_words = bool(request.channel or request.unmeasured or _LEVEL.search(question))
-    task: Task = "status" if similar == "rank" else similar
-    if similar in ("places", "dataset", "concept", "chat", "off_topic") and found and not _LOCATE.search(question):
-        about = by_id or (data_words and similar != "concept") or bool(_ABOUT.search(question))
-        if about or (similar in ("places", "dataset", "chat") and (span.start is not None or span.now)):
-            task = "events" if _EVENT.search(question) else "status"
-    elif (
-        similar == "places"
-        and data_words
-        and not (found and _LOCATE.search(question))
-        and (tense in ("past", "future") or span.now or span.start is not None)
-    ):
-        task = "status"
-    if task == "concept" and request.unmeasured and tense in ("past", "future"):
-        task = "status"
-    if task in ("off_topic", "chat") and (request.unmeasured or (data_words and (span.start is not None or span.now))):
-        task = "status"
-    if task not in AT_PLACES:
-        return task
-    side = span.side(clock) or ("past" if tense == "past" else "future" if tense == "future" else None)
-    if task == "events" or _EVENT.search(question):
-        if _EVENT.search(question):
-            return "foresee" if side == "future" else "events"
-        task = "status"
-    if request.unmeasured:
+    weighed = {intent: share * _weight(intent, request) for intent, share in likely.items()}
+    task: Intent = max(weighed, key=weighed.__getitem__)
+    tense = tense_of(question)
+    ahead = span.side(clock) == "future" or (span.side(clock) is None and tense == "future")
+    if task == "events":
+        return "foresee" if ahead and _ACCIDENT.search(question) else "events"
+    if task in MEASURED and request.unmeasured:
         return "unmeasured"
-    if _ALL.search(question) and not found:
+    if _ALL.search(question) and not found and (task in ("forecast", "status") or _SUMMED.search(question)):
         return "all_places"
+    if task in SEEN and ahead and not _was_measured(request):
+        return "forecast"
+    if task == "comparison" and span.now and request.contrast is None and not request.compared:
+        return "status"
+    if task not in ("forecast", "status"):
+        return task
+    if weighed["forecast"] >= CONFIDENT and span.side(clock) is None:
+        return "forecast"
     return by_time(task, span, tense, clock)
 
 
-def _seen(request: Request, found: list[slots.PlaceWords], similar: Intent, clock: datetime) -> Task | None:
-    """The task where a picture, a pattern or a comparison of what was measured is wanted."""
-    question, wanted = request.question, request.look
-    if not found and _MEANING.match(question):
-        return "concept" if wanted.wanted else None
-    if request.unmeasured and wanted.wanted and "noise" not in wanted.aspects:
-        return "unmeasured"
-    if wanted.map:
-        return "map"
-    side = request.span.side(clock)
-    ahead = side == "future" or (side is None and tense_of(_AHEAD_OF.sub(" ", question)) == "future")
-    nowhere = not found and not request.nodes
-    if wanted.method == "auto" and (ahead or (nowhere and similar == "off_topic")):
-        return None
-    if wanted.method == "line":
-        return None if ahead else "status"
-    if wanted.method is not None:
-        return "picture"
-    if request.ranking is not None or _EVENT.search(question) or request.sureness:
-        return None
-    if request.contrast is not None and not (similar == "concept" and not found):
-        return "comparison"
-    if ahead:
-        return None
-    if wanted.aspects and not (request.span.now and wanted.aspects == ("anomalies",)):
-        return None if nowhere and similar == "off_topic" else "patterns"
-    beside = request.compared or (side == "past" and _COMPARATIVE.search(question) is not None)
-    return "comparison" if len(request.places) == 2 and beside and similar != "concept" else None
+def _weight(intent: Intent, request: Request) -> float:
+    """How much what was read speaks for an intent, or against it."""
+    look, places = request.look, set(request.places or request.nodes)
+    match intent:
+        case "what_if":
+            if decision(request.question) == "hazard":
+                return 1 / LIGHT  # "is a warning justified if 3 mm is too much?" supposes nothing
+            return STRONG if request.changes else LIGHT if request.probe.kind == intent else 1 / STRONG
+        case "explanation" | "analogs" | "backtest":
+            return LIGHT if request.probe.kind == intent else 1.0
+        case "comparison":
+            return LIGHT if request.contrast and places else 1.0 if request.contrast or len(places) > 1 else 1 / STRONG
+        case "patterns":
+            related = "relation" in look.aspects and len(places) == 2
+            return STRONG if related else LIGHT if look.aspects else 1.0
+        case "picture":
+            return LIGHT if look.method is not None else 1.0
+        case "map":
+            return LIGHT if look.map else 1.0
+        case "rank":
+            return LIGHT if request.ranking else 1.0
+        case "forecast":
+            return STRONG if request.sureness and places else 1.0
+        case "route" | "capacity" | "hazard":
+            return 1.0 if decision(request.question) == intent else 1 / STRONG
+        case "unmeasured":
+            return 1.0 if request.unmeasured and decision(request.question) is None else 1 / STRONG
+    return 1.0
+
+
+def _was_measured(request: Request) -> bool:
+    """Whether what is looked at or compared can only have been measured, though words speak of what is ahead."""
+    look = request.look
+    return request.contrast is not None or look.method not in (None, "auto") or "relation" in look.aspects
 
 
 def by_time(task: Task, span: Span, tense: Tense | None, clock: datetime) -> Task:
@@ -191,8 +129,8 @@ def by_time(task: Task, span: Span, tense: Tense | None, clock: datetime) -> Tas
     side = span.side(clock)
     if side is not None:
         return "forecast" if side == "future" else "status"
-    if span.now or tense == "past":
-        return "status"
     if tense == "future":
         return "forecast"
+    if span.now or tense == "past":
+        return "status"
     return "status" if tense == "present" else task

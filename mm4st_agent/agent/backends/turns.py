@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,12 +11,22 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from mm4st_agent.agent.chat import Session
+from mm4st_agent.agent.clarify import CLARIFY
 from mm4st_agent.errors import UsageError
 
 SURE = 85
 """Place scores from here on (0..100) are taken without asking."""
+LIKELY, APART = 78, 7
+"""A place from the lower score on is taken too where it leads the next one by so much."""
 CLOSE = 4
 """Places whose scores lie this close are told apart by asking."""
+_OWN_QUESTION = re.compile(
+    r"\W*(?:(?:no|never ?mind|forget (?:it|that)|actually|sorry|instead|ok(?:ay)?|well|rather)\b\W*)*"
+    r"(?:what|how|will|is|are|was|were|why|when|where|which|who|show|forecast|predict|tell|list|do|does|did|can|could"
+    r"|draw|plot|compare|any)\b.+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Such words, where the person was asked what is meant, are no answer to that but a new question."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +51,13 @@ class Result:
     def best_places(self) -> list[dict[str, Any]]:
         """Of a reply of find_places: the matches that may be meant; one if it is clear."""
         matches: list[dict[str, Any]] = self.reply.get("matches", [])
-        return [m for m in matches if m["exact"]] or [
-            m for m in matches if m["score"] >= SURE and m["score"] >= matches[0]["score"] - CLOSE
-        ]
+        exact = [m for m in matches if m["exact"]]
+        if exact or not matches:
+            return exact
+        best = matches[0]["score"]
+        second = matches[1]["score"] if len(matches) > 1 else 0.0
+        least = SURE if best - second < APART else LIKELY
+        return [m for m in matches if m["score"] >= least and m["score"] >= best - CLOSE]
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,14 @@ class Exchange:
         found = [r.best_places[0]["id"] for r in self.results if r.tool == "find_places" and len(r.best_places) == 1]
         ranked = [r.reply["ranking"][0]["id"] for r in self.results if r.reply.get("ranking")]
         return tuple(dict.fromkeys(asked or found or ranked))
+
+    def renewed(self) -> Exchange:
+        """The same with the question that the person asked instead of saying what was meant, if so."""
+        for position, result in enumerate(self.results):
+            said = str(result.reply.get("answer", "")) if result.tool == CLARIFY else ""
+            if said not in result.args.get("choices", []) and _OWN_QUESTION.fullmatch(said) and len(said.split()) > 2:
+                return Exchange(said, self.results[position + 1 :]).renewed()
+        return self
 
 
 @dataclass(frozen=True)
@@ -104,5 +127,6 @@ def read_turn(messages: Sequence[BaseMessage]) -> Turn:
         )
         for start, end in zip(asked, [*asked[1:], len(messages)], strict=True)
     ]
+    exchanges = [exchange.renewed() for exchange in exchanges]
     last = exchanges.pop()
     return Turn(last.question, last.results, session=Session.model_validate(session), earlier=exchanges)

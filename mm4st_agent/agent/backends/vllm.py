@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,7 @@ _BLIND_HINT = (
 _CONNECT_S = 5.0
 _MIN_PICTURE_TOKENS = 16
 """Fewer prompt tokens than any vision encoder in use spends on a picture; a printed placeholder takes less."""
+_NO_MARK = "prompt replacement for mm_items"
 
 
 class ServerBusyError(ServerError, ModelAPIError):
@@ -77,8 +79,8 @@ def served_chat_model(
         images: Gives the PNG of an image id.
 
     Raises:
-        ServerError: nobody answers, or the model does not see pictures.
-        UsageError: as `vllm_chat_model`.
+        ServerError: nobody answers.
+        UsageError: as `vllm_chat_model`, or the model does not see pictures.
     """
     chat = vllm_chat_model(settings)
     model = bind(chat, [tool.to_json() for tool in tools])
@@ -101,7 +103,7 @@ def vllm_chat_model(settings: Settings) -> ServerChatModel:
     # A connection kept for the next call would belong to this call's event loop, which may be gone by then.
     limits = httpx2.Limits(max_keepalive_connections=0)
     return ServerChatModel(
-        model=settings.vllm_model or _served_model(url, settings.vllm_api_key.get_secret_value()),
+        model=settings.vllm_model or served_model(settings).name,
         base_url=url,
         api_key=settings.vllm_api_key,
         temperature=0,
@@ -122,52 +124,122 @@ def bind(model: BaseChatModel, tools: Sequence[Json]) -> Runnable[LanguageModelI
     return model.bind_tools([strict_tool(tool) for tool in tools], parallel_tool_calls=False)
 
 
-def probe_images(model: Runnable[LanguageModelInput, AIMessage], *, placement: Placement) -> int:
-    """Ask the same thing with and without a picture, and compare how long the prompt was.
+def probe_images(
+    model: Runnable[LanguageModelInput, AIMessage],
+    *,
+    placement: Placement,
+    count: int = 1,
+    size: tuple[int, int] = (224, 224),
+) -> int:
+    """Ask the same thing with and without pictures that a tool drew, and compare how long the prompt was.
 
     A chat template can drop pictures silently, and servers use another template when tools
     are offered: give the model as the agent uses it, tools bound.
 
+    Args:
+        model: The served model.
+        placement: Where the pictures go.
+        count: How many, in one reply of a tool.
+        size: Width and height of each in pixels.
+
     Returns:
-        The prompt tokens that a picture of 224 x 224 pixels takes.
+        The prompt tokens that one of the pictures takes.
 
     Raises:
-        ServerError: the model does not see the picture, or nobody answers.
+        ServerError: nobody answers.
+        UsageError: the model does not see the pictures.
     """
     call = ToolCall(name="render_series", args={}, id="probe")
     picture = {"image_id": "probe", "title": "a grey square", "alt": "a grey square"}
     asked: list[AnyMessage] = [
         HumanMessage("What does the picture show?"),
         AIMessage("", tool_calls=[call]),
-        ToolMessage("drawn", tool_call_id="probe", artifact={"images": [picture]}),
+        ToolMessage("drawn", tool_call_id="probe", artifact={"images": [picture] * count}),
     ]
-    seeing = to_wire(asked, lambda _: _grey_png(), placement=placement, limit=1)
-    blind = [message.model_copy(update={"content": _without_pictures(message.content)}) for message in seeing]
-    blind_tokens = _prompt_tokens(model, blind)
-    try:
-        tokens = _prompt_tokens(model, seeing) - blind_tokens
-    except UsageError as err:
-        raise ServerError(f"The served model takes no pictures. {err.message}", _BLIND_HINT) from err
-    if tokens < _MIN_PICTURE_TOKENS:
-        raise ServerError(
-            f"The served model ignores pictures: one added {tokens} tokens to the prompt (placement {placement!r}).",
-            _BLIND_HINT,
-        )
-    return tokens
+    shown = to_wire(asked, lambda _: _grey_png(size), placement=placement, limit=count)
+    return _picture_tokens(model, shown, f"placement {placement!r}", count)
 
 
-def _served_model(url: str, api_key: str) -> str:
-    with _our_errors(url), openai.OpenAI(base_url=url, api_key=api_key, max_retries=0, timeout=_CONNECT_S) as client:
+def probe_question(model: Runnable[LanguageModelInput, AIMessage]) -> int:
+    """As `probe_images`, for one picture of 224 x 224 pixels in a question, no tools."""
+    drawn = ToolMessage("", tool_call_id="", artifact={"images": [{"image_id": "probe", "title": "A", "alt": "A"}]})
+    question = to_wire([drawn], lambda _: _grey_png(), placement="user", limit=1)[1:]
+    return _picture_tokens(model, question, "in a question", 1)
+
+
+def prompt_tokens(model: Runnable[LanguageModelInput, AIMessage], messages: Sequence[AnyMessage]) -> int:
+    """How many tokens these messages take as a prompt, by the server's own count.
+
+    Raises:
+        ServerError: the server does not tell, or nobody answers.
+    """
+    usage = model.bind(max_tokens=1).invoke(messages).usage_metadata
+    if usage is None:
+        raise ServerError("The server does not say how many tokens a prompt had, so pictures cannot be checked.")
+    return usage["input_tokens"]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What a server says of itself.
+
+    Attributes:
+        name: Of the model.
+        context: In tokens, None where it does not say.
+        version: Of vLLM; None for other servers.
+    """
+
+    name: str
+    context: int | None
+    version: str | None
+
+    @property
+    def software(self) -> str:
+        """What serves it."""
+        return "an OpenAI-compatible server" if self.version is None else f"vLLM {self.version}"
+
+
+def served_model(settings: Settings) -> ServedModel:
+    """What is served at `vllm_url`: `vllm_model`, or the only model there is.
+
+    Raises:
+        ServerError: nobody answers there.
+        UsageError: something else answers, or `vllm_model` has to choose among several models or is not served.
+    """
+    url = str(settings.vllm_url).rstrip("/")
+    with (
+        _our_errors(url),
+        openai.OpenAI(
+            base_url=url, api_key=settings.vllm_api_key.get_secret_value(), max_retries=0, timeout=_CONNECT_S
+        ) as client,
+    ):
         reply = client.models.with_raw_response.list().http_response
+        version = _version(url)
     try:
-        served = [str(model["id"]) for model in reply.json()["data"]]
+        served = {str(model["id"]): model for model in reply.json()["data"]}
     except (ValueError, TypeError, KeyError) as err:
         raise UsageError(f"What answers at {url} is no OpenAI-compatible server.", _URL_HINT) from err
-    if len(served) != 1:
+    if settings.vllm_model is None and len(served) != 1:
         raise UsageError(
-            f"The server at {url} serves {len(served)} models.", f"Set MM4ST_VLLM_MODEL to one of {served}."
+            f"The server at {url} serves {len(served)} models.", f"Set MM4ST_VLLM_MODEL to one of {[*served]}."
         )
-    return served[0]
+    name = settings.vllm_model or next(iter(served))
+    if name not in served:
+        raise UsageError(
+            f"The server at {url} does not serve {name!r}.", f"Set MM4ST_VLLM_MODEL to one of {[*served]}."
+        )
+    context = served[name].get("max_model_len")
+    return ServedModel(name, context if isinstance(context, int) else None, version)
+
+
+def _version(url: str) -> str | None:
+    """The version of vLLM; other servers do not have this route."""
+    try:
+        said = httpx2.get(f"{url.removesuffix('/v1')}/version", timeout=_CONNECT_S).json()
+    except (httpx2.HTTPError, ValueError):
+        return None
+    version = said.get("version") if isinstance(said, Mapping) else None
+    return version if isinstance(version, str) else None
 
 
 @contextmanager
@@ -221,20 +293,32 @@ def _detail(error: openai.APIError) -> str:
     return f"{words or error.message}".rstrip(". ") + "."
 
 
+def _picture_tokens(
+    model: Runnable[LanguageModelInput, AIMessage], seeing: Sequence[AnyMessage], where: str, count: int
+) -> int:
+    blind = [message.model_copy(update={"content": _without_pictures(message.content)}) for message in seeing]
+    blind_tokens = prompt_tokens(model, blind)
+    try:
+        tokens = (prompt_tokens(model, seeing) - blind_tokens) // count
+    except (UsageError, ServerBusyError) as err:
+        # vLLM fails with status 500 where the chat template wrote no mark for a picture that came.
+        if isinstance(err, ServerBusyError) and _NO_MARK not in err.message:
+            raise
+        raise UsageError(f"The served model takes no pictures. {err.message}", _BLIND_HINT) from err
+    if tokens < _MIN_PICTURE_TOKENS:
+        raise UsageError(
+            f"The served model ignores pictures: one added {tokens} tokens to the prompt ({where}).", _BLIND_HINT
+        )
+    return tokens
+
+
 def _without_pictures(content: Any) -> Any:
     return content if isinstance(content, str) else [part for part in content if part["type"] == "text"]
 
 
-def _grey_png() -> bytes:
+def _grey_png(size: tuple[int, int] = (224, 224)) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.new("RGB", (224, 224), "grey").save(file, "PNG")
+    Image.new("RGB", size, "grey").save(file, "PNG")
     return file.getvalue()
-
-
-def _prompt_tokens(model: Runnable[LanguageModelInput, AIMessage], messages: Sequence[AnyMessage]) -> int:
-    usage = model.bind(max_tokens=1).invoke(messages).usage_metadata
-    if usage is None:
-        raise ServerError("The server does not say how many tokens a prompt had, so pictures cannot be checked.")
-    return usage["input_tokens"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mm4st_agent.agent.backends.request import Request, clock_of
@@ -34,6 +35,30 @@ def ahead(turn: Turn, request: Request) -> dict[str, Any]:
     if span.is_moment:
         start = 0
     return {"minutes": max(1, end - start), **({"start_in_minutes": start} if start else {})}
+
+
+def moment_ahead(turn: Turn, request: Request) -> dict[str, Any]:
+    """As `ahead`, but of a moment only the quarter of an hour, or the step, up to it: not all the time until then."""
+    span = ahead(turn, request)
+    if not request.span.is_moment or request.span.side(clock_of(turn.session)) != "future":
+        return span
+    size = max(15, turn.session.step_s // 60)
+    start = max(0, span["minutes"] - size)
+    return {"minutes": span["minutes"] - start, **({"start_in_minutes": start} if start else {})}
+
+
+def week_before(turn: Turn, span: dict[str, Any]) -> dict[str, Any]:
+    """`hours` and `until` of the same time of the week as a span of `ahead`, in the latest week that is over."""
+    clock, start = clock_of(turn.session), span.get("start_in_minutes", 0)
+    end = _later(clock, start + span["minutes"])
+    while end > clock:
+        end -= timedelta(days=7)  # in the clock's own zone: the same time of day, also where the clocks changed
+    hours = min(round(span["minutes"] / 60, 4), MOST_HOURS)
+    return {"hours": int(hours) if hours == int(hours) else hours, "until": end.isoformat(timespec="minutes")}
+
+
+def _later(moment: datetime, minutes: int) -> datetime:
+    return (moment.astimezone(UTC) + timedelta(minutes=minutes)).astimezone(moment.tzinfo)
 
 
 def too_far(span: dict[str, Any]) -> bool:

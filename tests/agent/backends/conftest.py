@@ -10,6 +10,7 @@ from mm4st_agent.agent.backends.embedded import EmbeddedChatModel, embedded_chat
 from mm4st_agent.agent.backends.placing import Step
 from mm4st_agent.agent.backends.turns import Exchange, Result, Turn
 from mm4st_agent.agent.chat import Session
+from mm4st_agent.agent.clarify import CLARIFY
 from mm4st_agent.knowledge.embedding import minilm
 from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import load_settings
@@ -24,7 +25,10 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
 
 @pytest.fixture(scope="module")
 def planner(runtime: Runtime) -> Callable[[Collection[str]], Plan]:
-    """From the tools that only look up what is meant, to the calls of a question that follow theirs, or its text."""
+    """From the tools that only look up what is meant, to the calls of a question that follow theirs, or its text.
+
+    What the person is asked in return counts as text.
+    """
     model: EmbeddedChatModel = embedded_chat_model(lambda texts: minilm().encode(texts))
     whole = runtime.registry.open("demo")
     session = Session.of(whole.until(whole.now))
@@ -34,6 +38,8 @@ def planner(runtime: Runtime) -> Callable[[Collection[str]], Plan]:
             found: list[Result] = []
             while True:
                 said = model.answer(Turn(question, found, session=session, earlier=list(earlier)))
+                if isinstance(said, list) and said[0][0] == CLARIFY:
+                    return str(said[0][1]["question"])
                 if isinstance(said, str) or any(name not in looked_up for name, _ in said):
                     return said
                 for name, args in said:

@@ -27,6 +27,27 @@ def test_channels(question: str, channel: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "channel"),
+    [
+        ("how fast are the cars going?", "speed"),
+        ("In miles an hour, how fast will cars be going?", "speed"),
+        ("how quick is going the car", "speed"),
+        ("Will I crawl?", "speed"),
+        ("which is the quicker one?", "speed"),
+        ("how many cars are going past?", "flow"),
+        ("vehicles and speed", "flow"),
+        ("the throughput", "flow"),
+        ("The office requests the error of your speed forecasts", "speed"),
+        ("how many requests does the service get?", "requests"),
+    ],
+)
+def test_what_moves_and_who_requests_is_no_quantity(question: str, channel: str) -> None:
+    requests = {"name": "requests", "title": "requests to the service", "unit": "requests/min"}
+
+    assert channels.named(question, [*CHANNELS, requests]).channel == channel
+
+
+@pytest.mark.parametrize(
     ("question", "word"),
     [
         ("What is the capacity of station D22?", "capacity"),

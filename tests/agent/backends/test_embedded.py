@@ -171,8 +171,8 @@ def test_questions_get_the_tool_that_answers_them(runtime: Runtime, question: st
         ("What is the capacity of station S096?", 'has no "capacity"'),
         ("what will the weather be tomorrow?", 'has no "weather"'),
         ("Will it rain?", 'has no "rain"'),
-        ("Which place will be the busiest tomorrow?", "cannot rank forecasts of all places"),
-        ("Average flow of all stations", "or add all places up"),
+        ("Which place will be the busiest tomorrow?", "out of reach"),
+        ("Average flow of all stations", "add all places up"),
         ("What time is it?", "stands at 07:40"),
         ("What is the capital of France?", "outside of what I know"),
         ("What's your name", "embedded chat model"),
@@ -212,8 +212,7 @@ def test_a_heatmap_of_all_places_is_drawn(runtime: Runtime) -> None:
 def test_how_sure_begins_with_the_backtest(runtime: Runtime) -> None:
     answer = _ask(runtime, "How sure are you about your forecast for S096?")
 
-    assert answer.answer.startswith("**How far to trust it.**")
-    assert answer.answer.count("How far to trust it") == 1
+    assert "sure**" in answer.answer.partition(":")[0]
 
 
 # -- several places ---------------------------------------------------------------------------------
@@ -254,7 +253,6 @@ def test_a_place_that_is_unknown_does_not_hide_the_other(runtime: Runtime) -> No
     ("question", "said"),
     [
         ("will S096 be busy in 10 min or 20 min?", "more than one time"),
-        ("Forecast flow and speed at S096", "more than one quantity"),
     ],
 )
 def test_what_is_left_out_is_said(runtime: Runtime, question: str, said: str) -> None:
@@ -280,7 +278,7 @@ def test_what_it_is_compared_with_is_not_passed_over(runtime: Runtime) -> None:
         (["Forecast S096", "and S039?"], "forecast", {"node": "S039", "minutes": 60}),
         (["Forecast S096 in 15 minutes", "and in 30 minutes?"], "forecast", {"node": "S096", "minutes": 30}),
         (["Forecast S096 for the next 30 minutes", "and the speed?"], "forecast", {"channel": "speed", "minutes": 30}),
-        (["Forecast S096 for the next 30 minutes", "why?"], "forecast", {"node": "S096", "minutes": 30}),
+        (["Forecast S096 for the next 30 minutes", "why?"], "explain_forecast", {"node": "S096", "minutes": 30}),
         (["Forecast S096", "and yesterday?"], "query_series", {"node": "S096", "until": "2025-10-22T00:00+01:00"}),
         (["Where is S076?", "How busy is it?"], "query_series", {"node": "S076"}),
         (["How busy will it be in 15 minutes?", "S076"], "forecast", {"node": "S076", "minutes": 15}),

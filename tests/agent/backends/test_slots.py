@@ -23,6 +23,13 @@ from mm4st_agent.agent.backends import slots
         ("forecast 'next hour'", "next hour"),
         ("status of const now", "const"),
         ("Tell me about El Toro.", "El Toro"),
+        ("I take the 57 south past Stadium around", "the 57 south at Stadium"),
+        ("57 south, Bastanchury - how heavy?", "57 south at Bastanchury"),
+        ("yo is the 22 W at Tustin rammed", "the 22 W at Tustin"),
+        ("how's traffic by Katella 1 on the 57 SB", "the 57 SB at Katella 1"),
+        ("the 22 westbound by The City Drive", "the 22 westbound at The City Drive"),
+        ("the level at university air station", "university air station"),
+        ("the speed at Harbour bridge", "Harbour bridge"),
         ("How is D5?", "D5"),
         ("What time is it?", None),
         ("What's your name?", None),
@@ -44,6 +51,13 @@ def test_places(question: str, place: str | None) -> None:
         ("compare Old Town southbound and Fish Market eastbound", ["Old Town southbound", "Fish Market eastbound"]),
         ("Is Harbour Bridge busy because of Christmas?", ["Harbour Bridge"]),
         ("forecast 1205330, 1205375 and 1205320", ["1205330", "1205375", "1205320"]),
+        (
+            "Tannery northbound moves faster than Orchard Hill northbound",
+            ["Tannery northbound", "Orchard Hill northbound"],
+        ),
+        ("does the level at Chapel Green exceed that at A14?", ["Chapel Green", "A14"]),
+        ("difference between A12 and the Port air station", ["A12", "Port air station"]),
+        ("how is S039 on North Avenue?", ["S039"]),
     ],
 )
 def test_several_places(question: str, named: list[str]) -> None:
@@ -80,3 +94,19 @@ def test_kinds(question: str, kind: str | None) -> None:
 def test_a_part_of_town_is_a_place() -> None:
     assert [p.text for p in slots.places("how is it in the old town", "station")] == ["old town"]
     assert not slots.places("what happens in the network", "station")
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("Eastbound or westbound past Eastgate: which is faster?", ["Eastgate eastbound", "Eastgate westbound"]),
+        ("Airport westbound and eastbound", ["Airport westbound", "Airport eastbound"]),
+        ("is Weir Bridge busy clockwise?", ["Weir Bridge clockwise"]),
+        ("Foundry Road towards the north", ["Foundry Road northbound"]),
+        ("northbound or southbound at S039?", ["S039"]),
+    ],
+)
+def test_ways_that_stand_apart_from_the_name(question: str, named: list[str]) -> None:
+    found = [slots.with_heading(question, place) for place in slots.places(question, "station")]
+
+    assert [place.text for place in slots.in_each_way(question, found)] == named

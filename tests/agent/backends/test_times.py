@@ -42,6 +42,23 @@ def _at(text: str) -> datetime:
         ("forecast next month", "2025-10-01 00:00", "2025-11-01 00:00"),
         ("forecast next year", "2026-01-01 00:00", "2027-01-01 00:00"),
         ("forecast 28.9.", "28 00:00", "29 00:00"),
+        ("eight till half past, vehicles, D05", "25 08:00", "25 08:30"),
+        ("ten to eight till twenty past", "25 07:50", "25 08:20"),
+        ("flow between now and twenty to nine", "25 07:40", "25 08:40"),
+        ("flow D05 9 - 10 am", "25 09:00", "25 10:00"),
+        ("flow D05 0800-0900", "25 08:00", "25 09:00"),
+        ("the 20 minutes from 8", "25 08:00", "25 08:20"),
+        ("in the hour before nine", "25 08:00", "25 09:00"),
+        ("for half an hour, starting in 20 minutes", "25 08:00", "25 08:30"),
+        ("over the half hour to come", "25 07:40", "25 08:10"),
+        ("the next hour and a half", "25 07:40", "25 09:10"),
+        ("for the rest of the morning", "25 07:40", "25 12:00"),
+        ("until the end of the day", "25 07:40", "26 00:00"),
+        ("by lunchtime", "25 07:40", "25 12:00"),
+        ("speed in the evening peak", "25 16:00", "25 19:00"),
+        ("What will the morning rush be like tomorrow?", "26 07:00", "26 09:00"),
+        ("late tonight", "25 22:00", "26 04:00"),
+        ("what will it be in two days", "27 00:00", "28 00:00"),
     ],
 )
 def test_coming_windows(question: str, start: str, end: str) -> None:
@@ -71,6 +88,19 @@ def test_coming_windows(question: str, start: str, end: str) -> None:
         ("How was it last weekend?", "20 00:00", "22 00:00"),
         ("What happened today?", "25 00:00", "25 07:40"),
         ("How many since 6?", "25 06:00", "25 07:40"),
+        ("flow since the start of the day", "25 00:00", "25 07:40"),
+        ("flow since the beginning of this week", "22 00:00", "25 07:40"),
+        ("average speed since breakfast", "25 07:00", "25 07:40"),
+        ("how was yesterday's evening rush", "24 16:00", "24 19:00"),
+        ("the last day and a half", "23 19:40", "25 07:40"),
+        ("over the past fortnight", "11 07:40", "25 07:40"),
+        ("these last two hours", "25 05:40", "25 07:40"),
+        ("speed, last 1/2 hour", "25 07:10", "25 07:40"),
+        ("in the most recent hour", "25 06:40", "25 07:40"),
+        ("how was it two days ago", "23 00:00", "24 00:00"),
+        ("flow between midnight and now", "25 00:00", "25 07:40"),
+        ("flow from midnight to six", "25 00:00", "25 06:00"),
+        ("last night's rush hour, yesterday between five and six pm", "24 17:00", "24 18:00"),
     ],
 )
 def test_past_windows(question: str, start: str, end: str) -> None:
@@ -99,6 +129,15 @@ def test_past_windows(question: str, start: str, end: str) -> None:
         ("What was it two hours ago?", "25 05:40"),
         ("What was it on January 20 at 8:00?", "2025-01-20 08:00"),
         ("What was it on 2025-09-20 at 8:00?", "20 08:00"),
+        ("How fast will it be at eight thirty?", "25 08:30"),
+        ("around a quarter past eight", "25 08:15"),
+        ("speed at 20 to 9", "25 08:40"),
+        ("once it's nine", "25 09:00"),
+        ("in half an hour's time", "25 08:10"),
+        ("a jam in 20?", "25 08:00"),
+        ("this time tomorrow", "26 07:40"),
+        ("speed this time last week", "18 07:40"),
+        ("how was it two weeks ago at 8", "11 08:00"),
     ],
 )
 def test_moments(question: str, moment: str) -> None:
@@ -137,7 +176,9 @@ def test_what_cannot_be_read_is_said(question: str, problem: str) -> None:
         ("30min", 30), ("15m", 15), ("45 mins", 45), ("quarter of an hour", 15), ("three quarters of an hour", 45),
         ("half an hour", 30), ("an hour and a half", 90), ("one and a half hours", 90), ("1 hour 30 minutes", 90),
         ("1h30", 90), ("1.5 hours", 90), ("1,5 hours", 90), ("ninety minutes", 90), ("twenty-five minutes", 25),
-        ("a couple of hours", 120), ("half hour", 30), ("2 days", 2880), ("-10 minutes", -10), ("0 minutes", 0),
+        ("a couple of hours", 120), ("half hour", 30), ("half a dozen hours", 360), ("half a day", 720),
+        ("a fortnight", 20160), ("1½ hours", 90), ("an hour and twenty minutes", 80), ("quarter hour", 15),
+        ("2 days", 2880), ("-10 minutes", -10), ("0 minutes", 0),
     ],
 )  # fmt: skip
 def test_lengths(words: str, minutes: float) -> None:
@@ -158,6 +199,30 @@ def test_what_only_looks_like_a_time_is_none() -> None:
         span = time_span(question, CLOCK)
         assert (span.start, span.now, span.problem) == (None, False, None), question
     assert time_span("Is it busier than yesterday?", CLOCK).compared == "than yesterday"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Good morning, how is D05?",
+        "Taking over the morning shift. Any incidents?",
+        "Morning! How is D05?",
+        "the eight closest stations",
+        "3 stations with a speed below twenty",
+    ],
+)
+def test_greetings_and_counts_are_no_time(question: str) -> None:
+    assert time_span(question, CLOCK) == Span()
+
+
+def test_a_length_beside_the_present_is_not_what_is_asked_about() -> None:
+    assert time_span("On air in two minutes - where is it slowest right now?", CLOCK).now
+    assert time_span("How is it now and in 30 minutes?", CLOCK).start == _at("25 08:10")
+
+
+def test_a_preposition_is_no_past() -> None:
+    assert tense_of("do they go past D05 at ten past eight") is None
+    assert tense_of("average speed, past 3 hours") == "past"
 
 
 def test_the_present_is_neither_past_nor_future() -> None:

@@ -177,7 +177,7 @@ def _reply(prompt_tokens: int = 1, **message: Any) -> bytes:
 
 
 def test_a_server_that_drops_pictures_is_found_out() -> None:
-    with _answering(_reply(prompt_tokens=100)) as url, pytest.raises(ServerError, match="ignores pictures") as caught:
+    with _answering(_reply(prompt_tokens=100)) as url, pytest.raises(UsageError, match="ignores pictures") as caught:
         probe_images(vllm_chat_model(Settings(vllm_url=url, vllm_model="m")), placement="user")
 
     assert "MM4ST_VLLM_MAX_IMAGES=0" in caught.value.hint

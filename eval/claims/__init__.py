@@ -1,0 +1,1 @@
+"""Sentences with known truth, and the tool replies that they are judged by."""

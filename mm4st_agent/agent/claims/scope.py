@@ -1,0 +1,372 @@
+"""What the words around a claim say that it is about: places, times, quantity, and the part of the sentence."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from mm4st_agent.agent.claims import cues
+from mm4st_agent.agent.claims.facts import Fact, Facts
+from mm4st_agent.agent.claims.reader import Mention, Reader
+from mm4st_agent.agent.clock_words import WHEN, WrittenTime, same_time, written_time
+from mm4st_agent.agent.number_words import COUNT, count_of
+
+_LASTING = re.compile(
+    r"\b(?:last|past|previous|preceding|within|during|over(?:\s+the)?(?:\s+(?:last|past))?|in)\s+(?:the\s+)?"
+    r"(?:(?P<many>\d+(?:\.\d+)?|half an|half|[a-z]+)[\s-]+)?(?P<unit>hours?|minutes?|min|h|days?|weeks?)\b|"
+    r"\b(?:(?P<many2>half|\d+)[\s-](?:an\s+)?(?P<unit2>hour|minute)(?=\s+(?:mean|average|total|low|high|figure|"
+    r"value|level|reading)))\b|"
+    r"\b(?P<daily>of the (?:last |past |whole )*day|24-hour|over the (?:whole of the )?(?:last )?day|daily|day's)\b",
+    re.IGNORECASE,
+)
+_LONG_PAST = re.compile(r"last|past|previous|preceding|day|daily|24-hour|mean|average", re.IGNORECASE)
+_NEXT = re.compile(
+    r"\b(?:next|coming|following)\s+(?:(?P<many>\d+(?:\.\d+)?|half an|half|[a-z]+)[\s-]+)?"
+    r"(?P<unit>hours?|minutes?|min|h|days?)\b",
+    re.IGNORECASE,
+)
+_MINUTES = {"h": 60.0, "min": 1.0, "d": 1440.0, "w": 10080.0}
+_BRACKETS = re.compile(r"\([^()]*\)")
+_AT = re.compile(r"[*\s]*(?:at|on|in|for)\s+(?:the\s+)?(?:(?:road|air)\s+)?(?:stations?\s+|sensor\s+|detector\s+)?\**")
+_THE_OTHER_ONE = re.compile(r"\s*(?:at|for|of)\s+the\s+(?:\w+est|other)(?: one| station| place)?\b", re.IGNORECASE)
+_APART = re.compile(r"\b(?:apart from|except(?: for)?|besides|other than|excluding)\s+$", re.IGNORECASE)
+_ANOTHER_CLAUSE = re.compile(r"\b(?:while|whereas|but|yet|although|than|against)\b", re.IGNORECASE)
+_RIGHT_BEHIND = re.compile(r",?\s+\(?(?:(?:reached |recorded |measured |seen )?(?:at|around))\s+")
+_ANOTHER_DAY = re.compile(
+    r"\b(?:the|next|previous|following|preceding) (?:\w+ )?day (?:before|after|earlier|later)?\b", re.IGNORECASE
+)
+_NEXT_NUMBER = re.compile(
+    r"(?<![\w:.,])\d[\d,]*(?:\.\d+)?(?![\d:,]|\.\d|st\b|nd\b|rd\b|th\b|-|\s*(?:hours?|minutes?|min|h|days?)\b|"
+    r"\s+[A-Z][a-z])"
+)
+"""A value, and no time or length of time."""
+_CONTRAST = re.compile(
+    r"[,;]\s+(?:and (?:the|its|it)|but|yet|while|whereas|although|though)\b|\s(?:than|versus|vs\.?|against|compared)\s",
+    re.IGNORECASE,
+)
+_PAIRED = re.compile(r"\s*(?:to|and|or|–|-)\s*(?:about |around )?", re.IGNORECASE)
+"""Between the first number of a pair and the second."""
+_LATER = re.compile(
+    rf"\b(?P<many>{COUNT.pattern}|\d+) (?P<unit>minutes?|hours?) (?P<way>later|earlier)\b", re.IGNORECASE
+)
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|be|been|has|have|had|will|would|can|could|may|might|should|do(?:es)?|did|runs?|stands?|"
+    r"moves?|gives?|"
+    r"makes?|shows?|reach(?:es)?|carr(?:y|ies)|counts?|averages?|expects?|lies?|sits?|needs?|takes?|comes?|goes?|"
+    r"\w{3,}ed)\b",
+    re.IGNORECASE,
+)
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DAY = re.compile(rf"\b(?P<day>today's?|yesterday's?|tomorrow|{'|'.join(_DAYS)})\b", re.IGNORECASE)
+_INTERVAL = re.compile(r"\b(?:between|from)\s+(?:about )?[\d,.]*$", re.IGNORECASE)
+_RESPECTIVELY = re.compile(r"\d\s*(?:[\w/%³µ]+\s*){0,3}(?:versus|vs\.?|against|and)\s+(?:about\s+)?\d", re.IGNORECASE)
+
+
+_SUBSTANCES = {
+    "no2": r"\bno2\b|\bno₂|nitrogen dioxide", "pm25": r"\bpm2\.5|\bpm₂|fine (?:particle|dust)", "pm10": r"\bpm10\b",
+    "ozone": r"\bozone\b|\bo3\b", "so2": r"\bso2\b|sul(?:ph|f)ur dioxide", "co": r"carbon monoxide",
+}  # fmt: skip
+"""Quantities that share their unit, by how people call them."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Around one claim.
+
+    Attributes:
+        sentence: The whole sentence, without quotations and marks.
+        part: The part of it that holds the claim.
+        before: The part up to the claim.
+        after: The part behind it.
+        previous: The sentence before, with what semicolons join to it.
+        bare: Whether it is a number without a unit.
+    """
+
+    reader: Reader
+    span: tuple[int, int]
+    bare: bool = False
+
+    @cached_property
+    def _sentence(self) -> tuple[int, int]:
+        return self.reader.sentence(self.span[0])
+
+    @cached_property
+    def _part(self) -> tuple[int, int]:
+        return self.reader.part(*self.span)
+
+    @cached_property
+    def sentence(self) -> str:
+        return self.reader.own[slice(*self._sentence)]
+
+    @cached_property
+    def raw(self) -> str:
+        """The sentence with its quotations, names and marks."""
+        return self.reader.text[slice(*self._sentence)]
+
+    @cached_property
+    def context(self) -> str:
+        """The sentence, the one before, and in a list the line above the list."""
+        start = self._sentence[0]
+        above = ""
+        if self.sentence.lstrip().startswith(("-", "*")) or re.search(
+            r"\n[-*] [^\n]*$", self.reader.own[: self.span[0]]
+        ):
+            heads = re.findall(r"[^\n]*:[ ]*(?=\n)", self.reader.own[:start])
+            above = heads[-1] if heads else ""
+        return f"{above} {self.previous} {self.sentence}"
+
+    @property
+    def around(self) -> tuple[int, int]:
+        """Where the part stands, with its brackets."""
+        start, end = self._part
+        opened = self.reader.own.rfind("(", self._sentence[0], self.span[0])
+        return (opened if opened >= 0 else start), end + 1
+
+    @cached_property
+    def part(self) -> str:
+        return self.reader.own[slice(*self._part)]
+
+    @cached_property
+    def clause(self) -> str:
+        """The part, with those before it whose verb it shares: 'but only some 3 km/h at S116'."""
+        start, end = self._part
+        while start > self._sentence[0] and not _VERB.search(self.reader.own[start:end]):
+            start = self.reader.part(start - 1, start - 1)[0]
+        return self.reader.own[start:end]
+
+    @cached_property
+    def before(self) -> str:
+        return _BRACKETS.sub(lambda found: " " * len(found[0]), self.reader.own[self._part[0] : self.span[0]])
+
+    @cached_property
+    def after(self) -> str:
+        return self.reader.own[self.span[1] : self._part[1]]
+
+    @cached_property
+    def ahead(self) -> str:
+        """The sentence up to the claim."""
+        return self.reader.own[self._sentence[0] : self.span[0]]
+
+    @cached_property
+    def reach(self) -> str:
+        """The sentence up to the next number or contrast behind the claim: what stands there is said of that."""
+        contrast = _CONTRAST.search(self.reader.own, self.span[1], self._sentence[1])
+        end = contrast.start() if contrast else self._sentence[1]
+        for found in _NEXT_NUMBER.finditer(self.reader.own, self.span[1], end):
+            if not _PAIRED.fullmatch(self.reader.own[self.span[1] : found.start()]):
+                return self.reader.own[self._sentence[0] : found.start()]
+        return self.reader.own[self._sentence[0] : end]
+
+    @cached_property
+    def previous(self) -> str:
+        start = self._sentence[0]
+        if start == 0:
+            return ""
+        first = self.reader.sentence(start - 1)[0]
+        while first > 0 and self.reader.text[:first].rstrip().endswith(";"):
+            first = self.reader.sentence(first - 1)[0]
+        return self.reader.text[first:start]
+
+    # -- place ----------------------------------------------------------------------------------
+
+    @cached_property
+    def places(self) -> frozenset[str]:
+        """Ids that the claim may be about; empty where the text leaves that open."""
+        own = self.reader.places(*self._part)
+        at = _AT.match(self.reader.own, self.span[1])
+        if at is not None and (here := [mention for mention in own if mention.start == at.end()]):
+            return here[0].places
+        inside = re.compile(r"\s*\(\s*").match(self.reader.own, self.span[1])
+        if inside is not None and (here := [m for m in self.reader.mentions if m.start == inside.end()]):
+            return here[0].places
+        if _THE_OTHER_ONE.match(self.reader.own, self.span[1]):
+            return frozenset()  # "the 14 km/h at the slowest one"
+        named = [m for m in self.reader.places(*self._sentence) if not _APART.search(self.reader.own[: m.start])]
+        own = [mention for mention in own if mention in named]
+        if own:
+            before = [mention for mention in own if mention.start < self.span[0]]
+            behind = [mention for mention in own if mention.start >= self.span[1]]
+            if before and behind and self._of_another(before[-1]) and self._reaches(behind[0]):
+                return behind[0].places  # "1.6 km/h at S039 and 18.1 vehicles for the flow at S071"
+            return (before[-1] if before else own[0]).places
+        if not named and self.reader.pointed(self.span[1]):
+            return frozenset()  # the mark says what it is about
+        if not named:
+            earlier = [mention for mention in self.reader.mentions if mention.start < self.span[0]]
+            if not earlier:
+                return frozenset()
+            return earlier[-1].places | earlier[0].places
+        before = [mention for mention in named if mention.start < self.span[0]]
+        if not before and _ANOTHER_CLAUSE.search(self.reader.own, self.span[1], named[0].start):
+            return frozenset()
+        pair = _RESPECTIVELY.search(self.sentence)
+        if len(before) == 2 and pair is not None and not _INTERVAL.search(self.sentence[: pair.start()]):
+            first = self.span[0] - self._sentence[0] <= pair.start() + 1
+            return before[0 if first else 1].places
+        return frozenset().union(*(mention.places for mention in before or named))
+
+    def _of_another(self, mention: Mention) -> bool:
+        """Whether a place of the part stands right behind another number."""
+        ahead = self.reader.own[self._part[0] : mention.start]
+        return re.search(r"\d[\d.,]*[^\d]{1,30}\b(?:at|for|of|in|on)\s+$", ahead) is not None
+
+    def _reaches(self, mention: Mention) -> bool:
+        """Whether a place of the part is said of the claim, which stands before it."""
+        between = self.reader.own[self.span[1] : mention.start]
+        return re.fullmatch(r"[^\d;]{0,30}\b(?:at|for|of|in|on)\s+", between) is not None
+
+    @cached_property
+    def named_places(self) -> frozenset[str]:
+        """Ids that the sentence names."""
+        return frozenset().union(*(mention.places for mention in self.reader.places(*self._sentence)))
+
+    # -- time -----------------------------------------------------------------------------------
+
+    @cached_property
+    def times(self) -> list[WrittenTime]:
+        """Of the part, and the one right behind the claim: '57 mph, at 04:50'."""
+        right_behind = _RIGHT_BEHIND.match(self.reader.own, self.span[1])
+        found = WHEN.match(self.reader.own, right_behind.end()) if right_behind else None
+        written = written_time(found) if found else None
+        beyond = found is not None and found.start() >= self._part[1]
+        return self._moved or [*_times(self.part), *([written] if written is not None and beyond else [])]
+
+    @cached_property
+    def _moved(self) -> list[WrittenTime]:
+        """The clock time of '14:50, and five minutes later'; none where no time is moved."""
+        by = _LATER.search(self.reach, len(self.ahead))
+        ahead = [
+            one for one in _times(self.ahead) if one.hour is not None and one.minute is not None and not one.either
+        ]
+        if by is None or not ahead:
+            return []
+        many = count_of(by["many"]) if COUNT.fullmatch(by["many"]) else int(by["many"])
+        minutes = many * (60 if by["unit"].lower().startswith("h") else 1) * (1 if by["way"].lower() == "later" else -1)
+        moment = datetime(2000, 1, 1, ahead[-1].hour or 0, ahead[-1].minute or 0) + timedelta(minutes=minutes)
+        return [WrittenTime(hour=moment.hour, minute=moment.minute)]
+
+    @cached_property
+    def all_times(self) -> list[WrittenTime]:
+        """Of the sentence."""
+        return _times(self.sentence)
+
+    @cached_property
+    def days(self) -> list[str]:
+        """Weekdays, "today" and "yesterday" of the part, else of the sentence."""
+        said = [found["day"].lower().removesuffix("'s") for found in _DAY.finditer(self.part)]
+        if said or self.times or _ANOTHER_DAY.search(self.reach[len(self.ahead) :]):
+            return said
+        return [m["day"].lower().removesuffix("'s") for m in _DAY.finditer(self.reach)]
+
+    @cached_property
+    def lasting(self) -> float | None:
+        """Minutes back that the part, or else the only one of the sentence, speaks of."""
+        compared = cues.COMPARED.search(self.sentence) is not None
+        for text, whole in ((self.part, False), ("" if compared else self.reach, True)):
+            spans = [m for m in _LASTING.finditer(text) if (_LONG_PAST.search(m[0]) if whole else self._beside(m))]
+            found = {minutes for m in spans if (minutes := _minutes(m)) is not None}
+            if found:
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    def _beside(self, found: re.Match[str]) -> bool:
+        """Whether no other number stands between a length of time in the part and the claim."""
+        start, end = found.start() + self._part[0], found.end() + self._part[0]
+        between = self.reader.own[end : self.span[0]] if end <= self.span[0] else self.reader.own[self.span[1] : start]
+        return re.search(r"\d", between) is None and re.search(r"\b(?:times|exceeds?|than|of the)\b", between) is None
+
+    @cached_property
+    def reaching(self) -> float | None:
+        """Minutes ahead that the part, or else the only one of the sentence, speaks of."""
+        for text in (self.part, self.sentence):
+            found = {minutes for m in _NEXT.finditer(text) if (minutes := _minutes(m)) is not None}
+            if found:
+                return found.pop() if len(found) == 1 else None
+        return None
+
+    # -- quantity -------------------------------------------------------------------------------
+
+    def channels(self, ledger: list[Facts]) -> set[str]:
+        """Channels of the ledger that the part names, else the sentence up to `reach`, else the one before."""
+        texts = (self.reader.text[slice(*self._part)], self.raw[: len(self.reach)], self.previous)
+        for text in texts:
+            said = text.casefold()
+            found = {f.channel for f in ledger if f.channel and any(word in said for word in _titles(f))}
+            if found:
+                return found
+            if other := [name for name, words in _SUBSTANCES.items() if re.search(words, said)]:
+                return set(other)
+        return set()
+
+    @cached_property
+    def sign(self) -> int:
+        """What the part says of more or less; see `cues.sign`."""
+        return cues.sign(self.part)
+
+
+def _titles(facts: Facts) -> set[str]:
+    names = {facts.channel.casefold(), facts.title.casefold()}
+    more = {"pm25": {"pm2.5", "fine particle", "fine dust"}, "no2": {"no2", "nitrogen dioxide", "no₂"}}
+    return (names | more.get(facts.channel.casefold(), set())) - {""}
+
+
+def _times(text: str) -> list[WrittenTime]:
+    said = (found for found in WHEN.finditer(text) if not found[0].endswith(" may"))  # '45.9 may be too much'
+    return [written for found in said if (written := written_time(found)) is not None]
+
+
+def _minutes(found: re.Match[str]) -> float | None:
+    if found.groupdict().get("daily"):
+        return 1440.0
+    if found.groupdict().get("unit2"):
+        size = 60.0 if found["unit2"].lower() == "hour" else 1.0
+        return size / 2 if found["many2"].lower() == "half" else size * float(found["many2"])
+    unit = _MINUTES["min" if found["unit"].lower().startswith("m") else found["unit"][0].lower()]
+    many = (found["many"] or "1").lower()
+    if many in ("half an", "half"):
+        return unit / 2
+    if COUNT.fullmatch(many):
+        return unit * count_of(many)
+    try:
+        return unit * float(many)
+    except ValueError:
+        return unit if many in ("the", "an", "a", "last", "past", "previous", "preceding", "full", "whole") else None
+
+
+def on_day(fact: Fact, day: str, clock: datetime) -> bool:
+    """Whether any of the time that a fact is about lies on a day that is said in words."""
+    if fact.start is None or fact.end is None:
+        return True
+    # a window that is compared is called after the day on which it ends
+    start = fact.end if fact.role in ("first_mean", "second_mean") else fact.start
+    last = fact.end if start == fact.end else fact.end - timedelta(minutes=1)
+    shift = {"today": 0, "yesterday": -1, "tomorrow": 1}.get(day)
+    if shift is not None:
+        return start.date() <= (clock + timedelta(days=shift)).date() <= last.date()
+    days = (last.date() - start.date()).days
+    return any((start + timedelta(days=n)).weekday() == _DAYS.index(day) for n in range(days + 1))
+
+
+def within(fact: Fact, wanted: WrittenTime) -> bool:
+    """Whether a written time lies in the time that a fact is about, its ends included."""
+    if fact.start is None or fact.end is None:
+        return True
+    if same_time(wanted, fact.start) or same_time(wanted, fact.end):
+        return True
+    if fact.start == fact.end:
+        return False
+    moment, step = fact.start, timedelta(minutes=1 if wanted.hour is not None else 60)
+    if fact.end - fact.start > timedelta(days=9):
+        return True
+    if wanted.instant is not None:
+        return fact.start <= wanted.instant <= fact.end
+    if wanted.hour is not None and wanted.minute is not None and wanted.day is None:
+        moment = fact.start.replace(hour=wanted.hour, minute=wanted.minute, second=0, microsecond=0)
+        return any(fact.start <= moment + timedelta(days=n) <= fact.end for n in range(10))
+    while moment <= fact.end:
+        if same_time(wanted, moment):
+            return True
+        moment += step
+    return False

@@ -1,0 +1,196 @@
+"""Where threads are kept: a SQLite file or a Postgres database, of each thread the latest complete step only."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from pydantic import SecretStr
+
+from mm4st_agent.agent.answer import Claim
+from mm4st_agent.agent.ledger import Evidence, EvidenceValue
+from mm4st_agent.errors import UsageError
+from mm4st_agent.toolspec import ImageHandle, Passage
+
+if TYPE_CHECKING:
+    from mm4st_agent.agent.threads_postgres import PostgresSaver
+
+STORED_TYPES = (Evidence, EvidenceValue, Claim, Passage, ImageHandle)
+"""Our types inside a stored thread; the checkpointer restores no others."""
+
+SERDE = JsonPlusSerializer(allowed_msgpack_modules=STORED_TYPES)
+
+LOCK_TIMEOUT_S = 30.0
+"""How long a write waits for another process that writes to the same threads."""
+
+
+BEFORE = "before"
+"""Namespace of the rows that a thread had when its last question was asked; the graph itself has the empty one."""
+
+_COLUMNS = {
+    "checkpoints": "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata",
+    "writes": "checkpoint_id, task_id, task_path, idx, channel, type, value",
+}
+_BEGUN = "CREATE TABLE IF NOT EXISTS begun (thread_id TEXT PRIMARY KEY, turn INTEGER NOT NULL)"
+
+
+@dataclass(frozen=True)
+class PostgresThreads:
+    """Threads in a database that several processes share.
+
+    Attributes:
+        url: Has a password as a rule, which nothing shows.
+        owner: Whose: a person's name, or None for nobody in particular. Nobody opens a thread of another owner.
+    """
+
+    url: SecretStr
+    owner: str | None = None
+
+    def key(self, thread: str) -> str:
+        """The name of a thread in the database; no name of a person has a slash."""
+        return f"{self.owner or ''}/{thread}"
+
+
+Threads = Path | PostgresThreads
+"""A SQLite file, or a database."""
+
+
+class Saver(Protocol):
+    """What a checkpointer of ours does besides."""
+
+    async def begin(self, thread: str, turn: int, *, again: bool) -> None:
+        """Keep the thread as it is before a question; or, where that question is asked again, put it back to then.
+
+        Args:
+            thread: Which one; nobody else works in it.
+            turn: Which question of it.
+            again: The question may have been asked; if it never came as far as the thread, there is nothing to undo.
+        """
+
+
+class LatestSaver(AsyncSqliteSaver):
+    """Keeps the latest checkpoint of a thread; each holds the whole state, so that older ones would only take room."""
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        saved = await super().aput(config, checkpoint, metadata, new_versions)
+        latest = saved["configurable"]
+        key = (latest["thread_id"], latest["checkpoint_ns"], latest["checkpoint_id"])
+        for table in ("checkpoints", "writes"):
+            async with self.lock:
+                await self.conn.execute(
+                    f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id < ?",
+                    key,
+                )
+        return saved
+
+    async def begin(self, thread: str, turn: int, *, again: bool) -> None:
+        """See `Saver`."""
+        await self.setup()
+        async with self.lock:
+            await self.conn.execute("BEGIN IMMEDIATE")  # all of it or nothing, also when the process is killed
+            try:
+                begun = await self.conn.execute_fetchall("SELECT turn FROM begun WHERE thread_id = ?", (thread,))
+                known = again and list(begun) == [(turn,)]
+                source, target = (BEFORE, "") if known else ("", BEFORE)
+                for table, columns in _COLUMNS.items():
+                    await self.conn.execute(
+                        f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ?", (thread, target)
+                    )
+                    await self.conn.execute(
+                        f"INSERT INTO {table} (thread_id, checkpoint_ns, {columns})"
+                        f" SELECT thread_id, ?, {columns} FROM {table} WHERE thread_id = ? AND checkpoint_ns = ?",
+                        (target, thread, source),
+                    )
+                await self.conn.execute("INSERT OR REPLACE INTO begun VALUES (?, ?)", (thread, turn))
+                await self.conn.execute("COMMIT")
+            except BaseException:
+                await self.conn.rollback()
+                raise
+
+    async def setup(self) -> None:
+        first = not self.is_setup
+        await super().setup()
+        if first:
+            await self.conn.execute(_BEGUN)
+
+
+def thread_key(place: Threads, thread: str) -> str:
+    """What a thread is called in a place."""
+    return thread if isinstance(place, Path) else place.key(thread)
+
+
+def forget(place: Threads, thread: str) -> None:
+    """Remove a thread and what was kept of it.
+
+    Raises:
+        sqlite3.Error: the file cannot be written.
+        UsageError, ServerError: as for `open_threads`.
+    """
+    if isinstance(place, PostgresThreads):
+        _postgres().forget(place, thread)
+        return
+    if not place.exists():
+        return
+    with closing(sqlite3.connect(place, timeout=LOCK_TIMEOUT_S, isolation_level=None)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        for (table,) in tables:  # each of them has the thread's name
+            connection.execute(f"DELETE FROM {table} WHERE thread_id = ?", (thread,))
+
+
+@asynccontextmanager
+async def open_threads(place: Threads) -> AsyncGenerator[LatestSaver | PostgresSaver]:
+    """Open all threads of a place, which is made ready when it is new.
+
+    Each statement commits by itself, so that a run that is stopped half-way holds no lock, and room
+    that is freed goes back to the disk.
+
+    Raises:
+        UsageError: the file cannot be read or written, or the disk is full; or what Postgres needs is not installed.
+        ServerError: the database does not answer, or refuses.
+    """
+    if isinstance(place, PostgresThreads):
+        async with _postgres().open_database(place) as saver:
+            yield saver
+        return
+    try:
+        async with aiosqlite.connect(place, isolation_level=None, timeout=LOCK_TIMEOUT_S) as connection:
+            await connection.execute("PRAGMA auto_vacuum = FULL")  # only a file without tables takes it
+            # A killed process loses no step by this, and each step saves a wait for the disk.
+            await connection.execute("PRAGMA synchronous = NORMAL")
+            yield LatestSaver(connection, serde=SERDE)
+    except sqlite3.Error as err:
+        raise UsageError(
+            f"{place} cannot be read or written: {err}.", "Set MM4ST_HOME to a folder of your own, on a disk with room."
+        ) from err
+
+
+def _postgres() -> ModuleType:
+    """The module that needs packages which not everyone installs.
+
+    Raises:
+        UsageError: they are not here.
+    """
+    try:
+        from mm4st_agent.agent import threads_postgres
+    except ImportError as err:
+        raise UsageError(
+            f"MM4ST_POSTGRES_URL needs packages that are not installed ({err}).",
+            "Install them: pip install 'mm4st[postgres]'. Or unset it, to keep threads in the home.",
+        ) from err
+    return threads_postgres
