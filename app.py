@@ -3,297 +3,247 @@
 from __future__ import annotations
 
 import asyncio
-import html
-import json
 import logging
 import os
-import re
-import socket
-import sys
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import gradio as gr
 
-from mm4st_agent.agent.answer import Answer, AnswerFigure, Citation
-from mm4st_agent.agent.ledger import Evidence
-from mm4st_agent.agent.run_events import Answered, RunEvent, ToolFinished, ToolStarted
-from mm4st_agent.errors import MM4STError, UsageError
-from mm4st_agent.forecaster.measured import words_of
+from mm4st_agent.errors import MM4STError
 from mm4st_agent.settings import ChatModelName  # Gradio reads the annotations of its handlers
+from mm4st_agent.web import about, charts, exports, files, maps, uploads
+from mm4st_agent.web.accounts import Accounts
+from mm4st_agent.web.answers import question_of
+from mm4st_agent.web.markup import plain, script
+from mm4st_agent.web.runs import Runs
+from mm4st_agent.web.server import listen, runtimes, serve, signed_in_user, web_app
+from mm4st_agent.web.sign_in import SIGN_OUT_FORM, Gate
+from mm4st_agent.web.talk import Rating, Talk, View, known_thread, new_thread, turn_at
+from mm4st_agent.widgets.clock import clock_box, written
+from mm4st_agent.widgets.conversations import conversation_list, refreshed
+from mm4st_agent.widgets.evidence import chosen_text, evidence_panel
+from mm4st_agent.widgets.network_map import ChosenNode, map_value, network_map
+from mm4st_agent.widgets.upload import upload_panel
 
 if TYPE_CHECKING:
-    from mm4st_agent.data.panel import Panel
     from mm4st_agent.runtime import Runtime
+    from mm4st_agent.web.served import RuntimeFor
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
-"""One chat message as Gradio takes it: `{role, content, metadata}`."""
-
 CHAT_MODELS = [("Embedded: no GPU, writes from templates", "embedded"), ("vLLM: a served model", "vllm")]
-
-EXAMPLES = {
-    "demo": (
-        "How much traffic will station S096 carry over the next hour, and why?",
-        "How is traffic at Central Park southbound now, compared with normal?",
-        "Were there any incidents near S096 in the last 48 hours?",
-        "What is a capacity drop?",
-    ),
-    "pems-orange": (
-        "How much traffic will station 1205330 carry over the next hour, and why?",
-        "How busy is station 1205330 right now compared with normal?",
-        "Were there any incidents near station 1205330 in the last 24 hours?",
-        "Why does rain slow traffic down?",
-    ),
-}
-"""Questions to start with; any other data set gets some made from its own places."""
-
-THINKING: Message = {"role": "assistant", "content": "", "metadata": {"title": "Thinking", "status": "pending"}}
-BUG = "Sorry, that went wrong, and it is a bug in mm4st, not in your question. The server's log has the details."
+RATINGS: dict[Rating, str] = {"up": "Like", "down": "Dislike"}
+LIKED: dict[bool | str, Rating] = {True: "up", False: "down"}
 
 TAGLINE = "# mm4st\nAsk about spatio-temporal data in plain words. Every number can be traced."
-WELCOME = "### What would you like to know?\nEach answer shows its steps, its evidence and its sources."
+NO_DATA = "### These data cannot be opened\n{}\n\nChoose another data set."
 
-HEAD = """<meta http-equiv="Content-Security-Policy"
- content="default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; base-uri 'self'; object-src 'none'">
-<style>
-main.contain { max-width: 1280px; margin: 0; }
-@media (max-width: 600px) { .main.fillable { padding: .5rem !important; } }
-</style>"""
-"""Whatever a text contains, the page loads nothing from another host. The styles are here as Gradio applies
-`css` only inside of `main.contain`."""
+OPEN_IF_WIDE = "() => ({ open: window.innerWidth >= 1100, __type__: 'update' })"
+"""The page's width decides whether the side panels are open at first."""
+REMEMBER = """thread => {
+  const here = new URL(window.location);
+  thread ? here.searchParams.set('thread', thread) : here.searchParams.delete('thread');
+  window.history.replaceState(null, '', here);
+}"""
+"""The address names the conversation, so that a reload, or another tab, shows it again."""
 
-OPEN_IF_WIDE = "() => ({ open: window.innerWidth >= 1000, __type__: 'update' })"
+CLEAN = """() => [[], '', { value: '', submit_btn: true, stop_btn: false, __type__: 'update' }, null,
+  { visible: false, __type__: 'update' }]"""
+"""A new conversation begins in the page itself: a person may ask before any server has answered."""
 
-CSS = """
-:root { --quiet: #52607a; --warn: #92400e; --bad: #b91c1c; }
-.dark { --quiet: #9fb0c8; --warn: #fcd34d; --bad: #fca5a5; }
-#facts, .evidence, .footer, figcaption, cite { color: var(--quiet); font-size: .875rem; }
-#facts strong { color: var(--body-text-color); }
-.synthetic, .unsupported { border: 1px solid; border-radius: 4px; padding: 0 .4em; white-space: nowrap; }
-.synthetic, .warnings { color: var(--warn); }
-.unsupported { color: var(--bad); }
-.warnings { border-left: 4px solid; padding-left: .75em; margin: .75em 0; }
-#chat .sources { margin: .75em 0; }
-#chat .sources :is(blockquote, p) { margin: .25em 0 !important; font-style: normal; }
-#chat .sources blockquote { padding: .1em .75em; }
-cite { display: block; font-style: normal; }
-#chat .top-panel { display: none; }
-#chat .placeholder { padding: 1rem; }
-#chat .message .prose { opacity: 1; }
-#chat .thought-group { padding: .25rem .75rem; margin: 0 0 .25rem; }
-#chat .thought-group .duration { color: var(--quiet); }
-#chat figure { margin: .75em 0; }
-#chat figure img { width: 720px; max-width: 100%; margin: 0; border: 1px solid var(--border-color-primary); }
-@media (max-width: 600px) {
-  #facts { padding-left: 1.5rem; }
-  #chat .prose { font-size: .95rem; }
-}
-"""
-
-# -- events to messages -----------------------------------------------------------------------
+STYLES = ("page.css", "answers.css", "chart.css", "evidence.css", "map.css", "upload.css")
+SCRIPTS = ("page.js", "chart.js")
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+Updates = dict[Any, Any]
 
 
-def sentence(text: str) -> Message:
-    """A plain sentence of ours."""
-    return {"role": "assistant", "content": f'<p class="sentence">{_plain(text)}</p>'}
+def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, warming: threading.Thread) -> gr.Blocks:
+    """The page and its events; nothing is served yet.
 
+    Args:
+        runtime: That of the app, with its settings.
+        runtime_for: Gives a person's runtime by their name.
+        runs: The answers under way, of all people.
+        warming: Loads what a first answer needs.
 
-def failed(error: BaseException) -> Message:
-    """What went wrong and what would work; a bug is only named as one, its traceback goes to the log."""
-    if isinstance(error, MM4STError):
-        return sentence(str(error))
-    log.error("A question ended in a bug.", exc_info=error)
-    return sentence(BUG)
+    Raises:
+        UsageError: there is no data set of the name in the settings.
+    """
+    default = runtime.settings
+    usual = runtime.registry.card(default.dataset).name
 
+    def talk_of(request: gr.Request) -> Talk:
+        return Talk(runtime_for(request.username), runs, request.username)
 
-def shown(chat: list[Message], event: RunEvent) -> list[Message]:
-    """The chat after one more event: a step begins, a step ends, or the answer is there."""
-    match event:
-        case ToolStarted():
-            meta = {"id": event.call_id, "title": event.title, "status": "pending"}
-            return [*chat, {"role": "assistant", "content": _arguments(event.args), "metadata": meta}]
-        case ToolFinished():
-            return [_finished(m, event.evidence) if _step(m).get("id") == event.call_id else m for m in chat]
-        case Answered():
-            return [*chat, answered(event.answer)]
+    # -- what the page shows ------------------------------------------------------------------
 
+    def seen(view: View, text: str | None = None) -> Updates:
+        """A conversation; while an answer is under way, the question box offers to stop it.
 
-def waiting(chat: list[Message]) -> list[Message]:
-    """The chat while an answer is under way: where no step runs, the chat model thinks."""
-    running = any(_step(message).get("status") == "pending" for message in chat)
-    return chat if running else [*chat, THINKING]
-
-
-def closed(chat: list[Message]) -> list[Message]:
-    """The chat without running steps: what had not ended was broken off."""
-    ended = {"status": "done", "log": "broken off"}
-    return [{**m, "metadata": {**_step(m), **ended}} if _step(m).get("status") == "pending" else m for m in chat]
-
-
-def answered(answer: Answer) -> Message:
-    """The text, then pictures, warnings, sources, and what it took."""
-    pictures = map(_picture, answer.figures)
-    parts = [_marked(answer), *pictures, _warnings(answer.warnings), _sources(answer.citations), _footer(answer)]
-    return {"role": "assistant", "content": "\n\n".join(part for part in parts if part)}
-
-
-def _step(message: Message) -> dict[str, Any]:
-    step: dict[str, Any] = message.get("metadata") or {}
-    return step
-
-
-def _finished(message: Message, evidence: Evidence) -> Message:
-    counts = {"value": len(evidence.values), "text": len(evidence.texts), "picture": len(evidence.images)}
-    found = ", ".join(f"{n} {word}{'s' if n > 1 else ''}" for word, n in counts.items() if n) or "nothing"
-    outcome = f"Could not: {_plain(evidence.error)}" if evidence.error else f"Evidence {evidence.id}: {found}."
-    log = f"{evidence.id}, failed" if evidence.error else evidence.id
-    return {
-        **message,
-        "content": f"{message['content']}\n\n{outcome}",
-        "metadata": {**message["metadata"], "status": "done", "duration": evidence.seconds, "log": log},
-    }
-
-
-def _arguments(args: dict[str, Any]) -> str:
-    """Arguments as code, where neither Markdown nor HTML in a value means anything."""
-    pairs = (f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("`", "'") for name, value in args.items())
-    return " ".join(f"`{' '.join(pair.split())}`" for pair in pairs)
-
-
-def _marked(answer: Answer) -> str:
-    """The answer's Markdown; unsupported claims are struck through and labelled, evidence marks are small."""
-    text = answer.answer
-    for claim in sorted(answer.claims, key=lambda claim: claim.span, reverse=True):
-        if claim.status == "unsupported":
-            start, end = claim.span
-            text = f"{text[:start]}<s>{text[start:end]}</s>{text[end:]}"
-    text = re.sub(r"\[(E\d+(?:, ?E\d+)*)\]", r'<span class="evidence">[\1]</span>', text)
-    return text.replace("[unsupported]", '<strong class="unsupported">⚠ unsupported</strong>')
-
-
-def _picture(figure: AnswerFigure) -> str:
-    """Our own HTML, as Gradio's picture has no alternative text. The path opens the whole picture."""
-    source = f"gradio_api/file={quote(figure.path)}"
-    image = f'<a href="{source}" target="_blank"><img src="{source}" alt="{_plain(figure.alt)}"></a>'
-    return f"<figure>{image}<figcaption>{_plain(f'[{figure.evidence}] {figure.title}')}</figcaption></figure>"
-
-
-def _warnings(warnings: list[str]) -> str:
-    lines = "".join(f"<li>{_plain(warning)}</li>" for warning in warnings)
-    return f'<div class="warnings" role="note"><strong>⚠ Keep in mind</strong><ul>{lines}</ul></div>' if lines else ""
-
-
-def _sources(citations: list[Citation]) -> str:
-    return f'<div class="sources"><strong>Sources</strong>{"".join(map(_source, citations))}</div>' if citations else ""
-
-
-def _source(citation: Citation) -> str:
-    when = f"{citation.published_at:%Y-%m-%d %H:%M}" if citation.published_at else ""
-    where = " · ".join(_plain(part) for part in (citation.evidence, citation.source, when) if part)
-    return f"<blockquote><p>{_plain(citation.text)}</p><cite>{where}</cite></blockquote>"
-
-
-def _footer(answer: Answer) -> str:
-    verified = sum(claim.status != "unsupported" for claim in answer.claims)
-    parts = [
-        f"{verified} of {len(answer.claims)} claims supported by the evidence" if answer.claims else "",
-        f"answered by {answer.chat_model}",
-        f"data {answer.dataset} as of {answer.as_of}",
-        f"{answer.seconds:.1f} s",
-        f"thread {answer.thread}",
-    ]
-    return f'<div class="footer">{" · ".join(_plain(part) for part in parts if part)}</div>'
-
-
-def _plain(text: str) -> str:
-    """Text for inside an HTML block: no tags, no line that would end the block."""
-    return html.escape(" ".join(text.split()))
-
-
-# -- the page ---------------------------------------------------------------------------------
-
-
-def build(runtime: Runtime) -> gr.Blocks:
-    """The page and its events; nothing is served yet."""
-    running: dict[str | None, asyncio.Task[None]] = {}  # by browser session
-
-    def controls(*, busy: bool) -> dict[Any, Any]:
-        """What can be pressed: while an answer is under way, only the stop button."""
+        Args:
+            view: What to show.
+            text: What stands in the question box; None leaves it to the person.
+        """
+        rated = [RATINGS[rating] if rating else None for rating in view.ratings]
+        typed: dict[str, Any] = {} if text is None else {"value": text}
         return {
-            box: gr.Textbox("", submit_btn=False, stop_btn="Stop")
-            if busy
-            else gr.Textbox(submit_btn=True, stop_btn=False),
-            dataset: gr.Dropdown(interactive=not busy),
-            restart: gr.Button(interactive=not busy),
+            window: gr.update(value=view.messages, feedback_value=rated),
+            box: gr.update(submit_btn=not view.busy, stop_btn="Stop" if view.busy else False, **typed),
         }
 
-    async def answer(
-        question: str,
-        said: list[Message],
-        thread_id: str | None,
-        name: str,
-        clock: str,
-        model: ChatModelName,
-        request: gr.Request,
-    ) -> AsyncIterator[dict[Any, Any]]:
-        events: asyncio.Queue[RunEvent | None] = asyncio.Queue()
-        stream = runtime.stream(question, dataset=name, as_of=clock.strip() or None, chat_model=model, thread=thread_id)
-        task = running[request.session_hash] = asyncio.create_task(_pump(stream, events))
-        said = [*said, {"role": "user", "content": question}] if question.strip() else said
+    def listed(thread_id: str, request: gr.Request) -> Updates:
+        """The list of conversations, with the open one chosen; what it was where it cannot be read."""
         try:
-            yield {window: waiting(said), chat: said, **controls(busy=True)}
-            while (event := await events.get()) is not None:
-                said = shown(said, event)
-                if isinstance(event, Answered):
-                    yield {window: said, chat: said, thread: event.answer.thread}
-                else:
-                    yield {window: waiting(said), chat: said}
-            await asyncio.wait([task])
-            if task.cancelled():
-                said = [*closed(said), sentence("Stopped.")]
-            elif (error := task.exception()) is not None:
-                said = [*closed(said), failed(error)]
-            yield {window: said, chat: said, **controls(busy=False)}
-        finally:
-            task.cancel()
-            del running[request.session_hash]
-
-    async def stop(request: gr.Request) -> None:
-        if task := running.get(request.session_hash):
-            task.cancel()
-
-    def start(name: str) -> dict[Any, Any]:
-        """A new conversation about a data set."""
-        fresh: dict[Any, Any] = {chat: [], thread: None, as_of: "", facts: "", window: gr.Chatbot([], examples=[])}
-        try:
-            panel = registry.open(name)
+            return dict(zip(kept.outputs, refreshed(runtime_for(request.username), thread_id), strict=True))
         except MM4STError as err:
-            return {**fresh, window: [failed(err)]}
-        examples: list[Any] = [{"text": text} for text in example_questions(panel)]
-        span = f"Nothing later is visible. From {panel.start:%Y-%m-%dT%H:%M} to {panel.end:%Y-%m-%dT%H:%M}."
-        clock = gr.Textbox("", placeholder=f"{panel.now:%Y-%m-%dT%H:%M}", info=span)
-        return {**fresh, as_of: clock, facts: data_facts(panel), window: gr.Chatbot([], examples=examples)}
+            log.warning("The conversations cannot be listed: %s", err)
+            return {}
 
-    def choose(example: gr.SelectData) -> str:
+    def data_set(name: str, request: gr.Request, at: str | None = None) -> Updates:
+        """All that is about the data set, before anything is asked."""
+        runtime = runtime_for(request.username)
+        choices = gr.update(choices=available(runtime), value=name)
+        try:
+            panel = runtime.registry.open(name)
+        except MM4STError as err:
+            empty = {facts: "", card: "", clock: gr.update(value="", info=""), places: map_value(None)}
+            told = gr.update(examples=[], placeholder=NO_DATA.format(plain(str(err))))
+            return {dataset: choices, window: told, **empty}
+        now = at or written(panel.now)
+        examples = [{"text": text} for text in about.example_questions(panel)]
+        return {
+            dataset: choices,
+            facts: about.data_line(panel),
+            card: about.data_card(panel),
+            clock: gr.update(value=now, info=about.clock_hint(panel)),
+            window: gr.update(examples=examples, placeholder=about.welcome(panel)),
+            places: map_value(panel.name, now),
+        }
+
+    # -- events -------------------------------------------------------------------------------
+
+    async def open_conversation(named: str | None, request: gr.Request) -> AsyncIterator[Updates]:
+        """Show a conversation as it stands, and the answer under way in it."""
+        talk = talk_of(request)
+        thread_id, name, at = await asyncio.to_thread(talk.about, known_thread(named))
+        shown = await asyncio.to_thread(data_set, name or usual, request, at)
+        listing = await asyncio.to_thread(listed, thread_id, request)
+        async for view in talk.follow(thread_id):
+            yield {thread: thread_id, **listing, **merged(shown, seen(view))}
+            shown, listing = {}, {}
+        yield await asyncio.to_thread(listed, thread_id, request)
+
+    async def arrive(request: gr.Request) -> AsyncIterator[Updates]:
+        """The page opens: at the conversation of its address, or for a new one."""
+        named = known_thread(dict(request.query_params).get("thread"))
+        if named and talk_of(request).about(named)[0]:
+            async for updates in open_conversation(named, request):
+                yield updates
+        else:  # without touching chat and question: the person may be faster than this
+            yield await asyncio.to_thread(data_set, usual, request)
+            yield await asyncio.to_thread(listed, "", request)
+
+    def start(name: str, request: gr.Request) -> Updates:
+        """A new conversation about a data set."""
+        return {thread: "", **listed("", request), **merged(data_set(name, request), seen(View([], [])))}
+
+    async def asked(
+        question: str, thread_id: str, request: gr.Request, *, instead_of_last: bool = False, **options: Any
+    ) -> AsyncIterator[Updates]:
+        talk, thread_id = talk_of(request), known_thread(thread_id) or new_thread()
+        view, text = View([], []), question
+        if warming.is_alive():
+            gr.Info(
+                "The forecaster and the texts are still being loaded.",
+                duration=20,
+                title="The first answer takes longer",
+            )
+        async for view in talk.ask(question, thread_id, instead_of_last=instead_of_last, **options):
+            if view.busy:
+                yield {thread: thread_id, **seen(view, "" if text else None)}
+                text = ""  # the box is the person's again
+        end = await asyncio.to_thread(listed, thread_id, request)  # with the answer: what is typed later stays
+        yield {thread: thread_id, **seen(view, view.refused or ("" if text else None)), **end}
+
+    async def ask(
+        question: str, thread_id: str, name: str, at: str, model: ChatModelName, request: gr.Request
+    ) -> AsyncIterator[Updates]:
+        async for updates in asked(question, thread_id, request, **chosen(name, at, model)):
+            yield updates
+
+    async def retry(
+        thread_id: str, name: str, at: str, model: ChatModelName, request: gr.Request
+    ) -> AsyncIterator[Updates]:
+        if turns := await asyncio.to_thread(talk_of(request).turns, thread_id):
+            again = asked(turns[-1].question, thread_id, request, instead_of_last=True, **chosen(name, at, model))
+            async for updates in again:
+                yield updates
+
+    async def edit(
+        thread_id: str, name: str, at: str, model: ChatModelName, change: gr.EditData, request: gr.Request
+    ) -> AsyncIterator[Updates]:
+        talk = talk_of(request)
+        turns = await asyncio.to_thread(talk.turns, thread_id)
+        if turn_at(turns, position(change.index)) is not turns[-1]:
+            gr.Warning("Only the last question can be changed. Ask the other one anew.", title="Not changed")
+            async for view in talk.follow(thread_id):
+                yield seen(view)
+            return
+        text = question_of(str(change.value))
+        async for updates in asked(text, thread_id, request, instead_of_last=True, **chosen(name, at, model)):
+            yield updates
+
+    async def stop(thread_id: str, request: gr.Request) -> None:
+        talk_of(request).stop(thread_id)
+
+    def rate(thread_id: str, rated: gr.LikeData, request: gr.Request) -> None:
+        """Keep what a person thinks of an answer, with its manifest."""
+        turn = turn_at(talk_of(request).turns(thread_id), position(rated.index))
+        if turn is not None:
+            runtime_for(request.username).conversations.rate(thread_id, turn.n, LIKED.get(rated.liked))
+
+    def examine(model: ChatModelName, request: gr.Request) -> str:
+        """Whether this chat model can answer now."""
+        ready, sentence = about.chat_model_state(runtime_for(request.username).settings, model)
+        return f"{'✓' if ready else '⚠'} {sentence}"
+
+    def pick_place(question: str, name: str, picked: gr.EventData, request: gr.Request) -> str:
+        """The question with the place in it that was chosen on the map."""
+        panel = runtime_for(request.username).registry.open(name)
+        return about.with_place(panel, question, ChosenNode.of(picked).text)
+
+    def use_upload(name: str, chosen: gr.EventData, request: gr.Request) -> Updates:
+        """A new conversation about data of the person's own."""
+        return start(upload.dataset(chosen, request.username) or name, request)
+
+    def lose_upload(name: str, request: gr.Request) -> Updates:
+        """Data of the person's own are gone, perhaps those that the page is about."""
+        return start(name if name in available(runtime_for(request.username)) else usual, request)
+
+    def choose_example(example: gr.SelectData) -> str:
         return str(example.value["text"])
 
-    registry = runtime.registry
-    default = registry.card(runtime.settings.dataset).name
-    names = [name for name in registry.names() if name == default or registry.available(name)]
+    # -- widgets ------------------------------------------------------------------------------
+
     page = gr.Blocks(title="mm4st", fill_height=True, fill_width=True, delete_cache=(3600, 86400))
     with page:
-        chat, thread = gr.State([]), gr.State(None)
-        with gr.Sidebar(width=320, open=False) as side:
+        thread = gr.Textbox("", label="Conversation", visible="hidden", elem_id="thread")
+        with gr.Sidebar(width=320, open=False, elem_id="about") as left:
             gr.Markdown(TAGLINE)
-            dataset = gr.Dropdown(names, value=default, label="Data set", filterable=False)
-            as_of = gr.Textbox(label="Clock", max_lines=1)
-            chat_model = gr.Radio(CHAT_MODELS, value=runtime.settings.chat_model, label="Chat model")
-            restart = gr.Button("New conversation")
+            restart = gr.Button("New conversation", variant="primary")
+            kept = conversation_list(runtime_for)
+            dataset = gr.Dropdown(label="Data set", filterable=False, elem_id="dataset")
+            with gr.Accordion("About these data", open=False):
+                card = gr.HTML()
+            with gr.Accordion("Bring your own data", open=False):
+                upload = upload_panel(runtime_for)
+            clock = clock_box(runtime_for, dataset)
+            chat_model = gr.Radio(CHAT_MODELS, value=default.chat_model, label="Who answers")
+            model_state = gr.Markdown(elem_id="model-state")
+            if default.auth_file is not None:
+                gr.HTML(SIGN_OUT_FORM)
         facts = gr.HTML(elem_id="facts")
         window = gr.Chatbot(
             elem_id="chat",
@@ -301,8 +251,10 @@ def build(runtime: Runtime) -> gr.Blocks:
             show_label=False,
             scale=1,
             buttons=["copy"],
-            feedback_options=None,
-            placeholder=WELCOME,
+            autoscroll=False,  # page.js keeps the last question in sight
+            editable="user",
+            feedback_options=tuple(RATINGS.values()),
+            latex_delimiters=[],
         )
         box = gr.Textbox(
             elem_id="question",
@@ -313,57 +265,68 @@ def build(runtime: Runtime) -> gr.Blocks:
             max_lines=6,
             submit_btn=True,
         )
+        with (
+            gr.Sidebar(width=420, open=False, position="right", elem_id="evidence-and-map") as right,
+            gr.Tabs(selected="evidence") as tabs,
+        ):
+            with gr.Tab("Evidence", id="evidence"):
+                evidence = evidence_panel(runtime_for)
+            with gr.Tab("Map", id="map"):
+                places = network_map(elem_id="map")
 
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        asking: dict[str, Any] = {
-            "fn": answer,
-            "inputs": [box, chat, thread, dataset, as_of, chat_model],
-            "outputs": [window, chat, thread, box, dataset, restart],
-            **hidden,
-        }
-        box.submit(**asking)
-        window.example_select(choose, None, box, **hidden).then(**asking)
-        box.stop(stop, None, None, **hidden)
-        page.unload(stop)
-        gr.on([page.load, dataset.input, restart.click], start, dataset, [window, chat, thread, facts, as_of], **hidden)
-        page.load(None, None, side, js=OPEN_IF_WIDE, **hidden)
+        # -- wiring ---------------------------------------------------------------------------
+
+        answering = [window, box, thread, *kept.outputs]
+        everything = [*answering, dataset, facts, card, clock, places]
+        settings = [thread, dataset, clock, chat_model]
+        arrival = page.load(arrive, None, everything, **QUIET)
+        arrival.then(None, thread, None, js=REMEMBER, **QUIET)  # a conversation that is gone leaves the address
+        typed = box.submit(ask, [box, *settings], answering, **QUIET)
+        example = window.example_select(choose_example, None, box, **QUIET)
+        choice = evidence.select(chosen_text, None, box, **QUIET)
+        picked = [event.then(ask, [box, *settings], answering, **QUIET) for event in (example, choice)]
+        again = window.retry(retry, settings, answering, **QUIET)
+        changed = window.edit(edit, settings, answering, **QUIET)
+        following = [arrival, typed, *picked, again, changed]
+        opened = kept.chosen.input(open_conversation, kept.chosen, everything, cancels=following, **QUIET)
+        afresh: dict[str, Any] = {"outputs": everything, "cancels": [*following, opened], **QUIET}
+        clean = [window, thread, box, kept.chosen, kept.tools]
+        restart.click(None, None, clean, js=CLEAN, cancels=[*following, opened], **QUIET)
+        dataset.input(start, dataset, **afresh)
+        kept.deleted.then(start, dataset, **afresh)
+        upload.html.submit(use_upload, dataset, **afresh)
+        upload.html.delete(lose_upload, dataset, **afresh)
+        box.stop(stop, thread, None, **QUIET)
+        window.like(rate, thread, None, **QUIET)
+        gr.on([page.load, chat_model.input], examine, chat_model, model_state, **QUIET)
+        clock.change(map_value, [dataset, clock], places, **QUIET)
+        places.select(pick_place, [box, dataset], box, **QUIET)
+        evidence.submit(lambda: (gr.Sidebar(open=True), gr.Tabs(selected="evidence")), None, [right, tabs], **QUIET)
+        thread.change(None, thread, None, js=REMEMBER, **QUIET)
+        page.load(None, None, left, js=OPEN_IF_WIDE, **QUIET)
+        page.load(None, None, right, js=OPEN_IF_WIDE, **QUIET)
     return page
 
 
-async def _pump(stream: AsyncIterator[RunEvent], events: asyncio.Queue[RunEvent | None]) -> None:
-    """Run an answer in one task, so that cancelling the task stops it wherever it stands; None ends the events."""
-    try:
-        async for event in stream:
-            events.put_nowait(event)
-    finally:
-        events.put_nowait(None)
+def merged(one: Updates, other: Updates) -> Updates:
+    """Updates of both; a widget in both gets what either says of it."""
+    return {**one, **{key: {**one.get(key, {}), **value} for key, value in other.items()}}
 
 
-def example_questions(panel: Panel) -> tuple[str, ...]:
-    """Questions that this data set can answer."""
-    card, node = panel.card, panel.node_ids[0]
-    return EXAMPLES.get(panel.name) or (
-        f"What is expected at {card.place_word} {node} over the next hour, and why?",
-        f"How does {card.place_word} {node} compare with its usual level now?",
-        f"Which {card.place_word}s are the most above their usual level right now?",
-        "How complete are the data?",
-    )
+def chosen(name: str, at: str, model: ChatModelName) -> dict[str, Any]:
+    """What the person set, as `Runtime.stream` takes it."""
+    return {"dataset": name or None, "as_of": at.strip() or None, "chat_model": model}
 
 
-def data_facts(panel: Panel) -> str:
-    """One line of HTML: what the data are, and whether they are real."""
-    card = panel.card
-    channels = ", ".join(f"{c.label} ({c.unit})" if c.unit not in ("", "1") else c.label for c in card.channels)
-    span = f"{panel.start:%-d %b %Y} to {panel.end:%-d %b %Y}, {card.time_zone}"
-    parts = (_places(panel), channels, span)
-    line = " · ".join([f"<strong>{_plain(card.title)}</strong>", *map(_plain, parts)])
-    return f'<span class="synthetic">Synthetic data</span> {line}' if card.synthetic else line
+def available(runtime: Runtime) -> list[str]:
+    """The data sets whose files are here."""
+    registry = runtime.registry
+    return [name for name in registry.names() if registry.available(name)]
 
 
-def _places(panel: Panel) -> str:
-    """How many places there are; by kind where channels are told apart by it."""
-    counts = Counter(words_of(panel))
-    return ", ".join(f"{count} {word}{'' if count == 1 else 's'}" for word, count in counts.items())
+def position(index: int | tuple[int, int]) -> int:
+    """Which message an event of the chatbot is about."""
+    return index if isinstance(index, int) else index[0]
 
 
 # -- the server -------------------------------------------------------------------------------
@@ -374,51 +337,60 @@ def launch(runtime: Runtime) -> None:
 
     Raises:
         UsageError: the host or the port cannot be used.
+        DataError: the accounts file cannot be read.
     """
     settings = runtime.settings
-    port = _free_port(settings.host, settings.port)
+    listening = listen(settings.host, settings.port)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(settings.home / "cache")
-    page = build(runtime)
-    page.queue(max_size=32, default_concurrency_limit=4, api_open=False)
-    _, url, _ = page.launch(
+    os.environ["GRADIO_TEMP_DIR"] = str(settings.ready_home() / "cache")
+    gate = Gate(Accounts(settings.auth_file)) if settings.auth_file else None
+    runtime_for = runtimes(runtime, gate)
+    warming = threading.Thread(target=_warm_up, args=[runtime], daemon=True)
+    page = build(runtime, runtime_for, Runs(), warming)
+    page.queue(max_size=256, default_concurrency_limit=64, api_open=False)
+    routers = [part.router(runtime_for) for part in (about, charts, exports, files, maps, uploads)]
+    app = web_app(settings, routers, gate)
+    gr.mount_gradio_app(
+        app,
+        page,
+        path="/",
         server_name=settings.host,
-        server_port=port,
-        theme=gr.themes.Default(
-            primary_hue="sky",
-            neutral_hue="slate",
-            font=("system-ui", "sans-serif"),
-            font_mono=("ui-monospace", "monospace"),
-        ),
-        css=CSS,
-        head=HEAD,
+        server_port=settings.port,
+        auth_dependency=signed_in_user if gate else None,
+        theme=theme(),
+        head="".join(head()),
         footer_links=[],
-        allowed_paths=[str(runtime.images.folder)],
-        max_file_size=1,  # byte: nothing is uploaded
-        share=False,
+        allowed_paths=[],
+        max_file_size=1,  # byte: uploads have a route of ours
         ssr_mode=False,
         mcp_server=False,
         run_history=False,
         enable_monitoring=False,
-        quiet=True,
-        prevent_thread_lock=True,
     )
-    sys.stderr.write(f"The chat is at {url} (Ctrl-C stops it).\n")
-    threading.Thread(target=_warm_up, args=[runtime], daemon=True).start()
-    page.block_thread()
+    serve(app, settings.host, listening, on_start=warming.start)
 
 
-def _free_port(host: str, port: int) -> int:
-    """The port, checked; 0 becomes one that is free."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.create_server((str(address[0]), int(address[1])), family=family) as server:
-            return int(server.getsockname()[1])
-    except OSError as err:
-        raise UsageError(
-            f"The chat cannot be served at {host}, port {port}: {err.strerror or err}.",
-            "Set MM4ST_PORT to a free port (0 takes any), or MM4ST_HOST to an address of this machine.",
-        ) from err
+def head() -> list[str]:
+    """Styles and scripts of the page. The styles are here, as Gradio applies `css` only inside of `main.contain`."""
+    styles = "\n".join(script(name) for name in STYLES)
+    scripts = [f'<script src="{files.address(name)}" defer></script>' for name in SCRIPTS]
+    return [f"<style>{styles}</style>", *scripts]
+
+
+def theme() -> gr.themes.Base:
+    """Gradio's usual look, dark enough to be read on white (WCAG AA)."""
+    usual = gr.themes.Default(
+        primary_hue="sky",
+        neutral_hue="slate",
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+    )
+    return usual.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+    )
 
 
 def _warm_up(runtime: Runtime) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
-from functools import cached_property
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
+from mm4st_agent.data.personal import PersonalRegistry
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for, shipped_checkpoints
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
+from mm4st_agent.knowledge.personal import PersonalKnowledge
+from mm4st_agent.knowledge.place import ChromaServer, Place
 from mm4st_agent.knowledge.windows import WindowIndex
 from mm4st_agent.settings import ChatModelName, Settings, load_settings
 from mm4st_agent.toolspec import ToolOut, ToolSpec
@@ -30,9 +32,14 @@ from tools.context import ToolContext
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pandas as pd
+    from opentelemetry.trace import Tracer
+
     from mm4st_agent.agent.answer import Answer
-    from mm4st_agent.agent.chat import ChatModel
+    from mm4st_agent.agent.chat import ChatModel, Session
+    from mm4st_agent.agent.conversations import Conversations
     from mm4st_agent.agent.run_events import RunEvent
+    from mm4st_agent.agent.threads import Threads
 
 LONGEST_QUESTION = 4000
 """Characters; a longer question is refused rather than cut."""
@@ -48,6 +55,8 @@ class Runtime:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or load_settings()
+        self._people: dict[str, Runtime] = {}
+        self._adding, self._loading = threading.Lock(), threading.Lock()
 
     # -- data, pictures, texts, forecasters ---------------------------------------------------
 
@@ -61,11 +70,39 @@ class Runtime:
 
     @cached_property
     def knowledge(self) -> KnowledgeIndex:
-        return KnowledgeIndex(self.settings.ready_home() / "knowledge")
+        return KnowledgeIndex(self._index("knowledge"))
 
     @cached_property
     def windows(self) -> WindowIndex:
-        return WindowIndex(self.settings.ready_home() / "windows")
+        return WindowIndex(self._index("windows"))
+
+    def _index(self, folder: str) -> Place:
+        """Where an index of texts or windows lies."""
+        url = self.settings.chroma_url
+        return self.settings.ready_home() / folder if url is None else ChromaServer(url, self._owner)
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        from mm4st_agent.agent.conversations import FILE, Conversations
+
+        return Conversations(self.settings.ready_home() / FILE, self.threads)
+
+    @property
+    def threads(self) -> Threads:
+        """Where the agent's threads are kept."""
+        from mm4st_agent.agent.conversations import THREADS_FILE
+
+        url = self.settings.postgres_url
+        if url is None:
+            return self.settings.home / THREADS_FILE
+        from mm4st_agent.agent.threads import PostgresThreads  # LangGraph takes a second to import
+
+        return PostgresThreads(url, self._owner)
+
+    @property
+    def _owner(self) -> str | None:
+        """Whose things these are, on servers that everyone shares; None is nobody in particular."""
+        return None
 
     @property
     def checkpoints(self) -> Path:
@@ -73,15 +110,16 @@ class Runtime:
         return self.settings.ready_home() / "checkpoints"
 
     @cached_property
-    def _forecasters(self) -> dict[tuple[str, str], Forecaster]:
+    def _forecasters(self) -> dict[tuple[str, str, str], Forecaster]:
         return {}
 
     def forecaster(self, panel: Panel, channel: Channel) -> Forecaster:
         """The trained forecaster of a channel, or the best baseline where none was trained."""
-        key = (panel.name, channel.name)
-        if key not in self._forecasters:
-            self._forecasters[key] = forecaster_for(panel, channel, [self.checkpoints, shipped_checkpoints()])
-        return self._forecasters[key]
+        key = (panel.name, panel.card.sha256, channel.name)  # a data set of one's own may come again under its name
+        with self._loading:
+            if key not in self._forecasters:
+                self._forecasters[key] = forecaster_for(panel, channel, [self.checkpoints, shipped_checkpoints()])
+            return self._forecasters[key]
 
     # -- tools --------------------------------------------------------------------------------
 
@@ -89,8 +127,11 @@ class Runtime:
     def tools(self) -> dict[str, ToolSpec[Any, Any, Any]]:
         return {spec.name: spec for spec in ALL_TOOLS}
 
-    def tool_context(self, as_of: str | None = None) -> ToolContext:
-        return ToolContext(self.registry, self.images, self.knowledge, self.forecaster, as_of, self.windows)
+    def tool_context(
+        self, as_of: str | None = None, forecaster_for: Callable[[Panel, Channel], Forecaster] | None = None
+    ) -> ToolContext:
+        found = forecaster_for or self.forecaster
+        return ToolContext(self.registry, self.images, self.knowledge, found, as_of, self.windows)
 
     def tool(self, name: str, args: dict[str, Any], as_of: str | None = None) -> ToolOut:
         """Call one tool.
@@ -114,61 +155,91 @@ class Runtime:
         as_of: str | None = None,
         chat_model: ChatModelName | None = None,
         thread: str | None = None,
+        instead_of_last: bool = False,
     ) -> AsyncGenerator[RunEvent]:
         """Answer one question, telling each step; the last event is `Answered`.
 
+        An answer with `choices` asks which of them is meant; the thread's next question is the reply.
+        A question that was not refused is kept among the `conversations`, however it ends.
+
         Args:
-            question: In plain English.
+            question: In plain English; or the reply, a choice's number or words of the person's own.
             dataset: A registered data set; None takes the settings' one.
             as_of: The clock; without a zone it is local time of the data. None is the data's `now`.
             chat_model: Which chat model answers; there is no fallback to another.
             thread: Goes on with an earlier conversation; None starts a new one.
+            instead_of_last: The thread is put back to before its last question, and this one takes its place; a
+                thread without questions just goes on.
 
         Raises:
-            UsageError: an empty question, an unknown data set, a clock outside the data.
+            UsageError: an empty question, an unknown data set, a clock outside the data, a thread that is in use.
             DataError: the data set's files are missing or broken.
             ServerError: the chat model's server does not answer.
             AgentError: the chat model did not come to an answer.
         """
         from mm4st_agent.agent.answer import compose
-        from mm4st_agent.agent.chat import AgentContext, Session
+        from mm4st_agent.agent.budgets import Budgets
+        from mm4st_agent.agent.chat import AgentContext
+        from mm4st_agent.agent.manifest import Forecasters, record
+        from mm4st_agent.agent.recording import recorded
         from mm4st_agent.agent.run import run_agent
         from mm4st_agent.agent.run_events import Answered, Finished
+        from mm4st_agent.agent.tracing import TracedTurn
 
         started = time.perf_counter()
-        question, home = _checked_question(question), self.settings.ready_home()
+        question = _checked_question(question)
         whole = await asyncio.to_thread(self.registry.open, dataset or self.settings.dataset)
-        panel = whole.until(as_of or whole.now)
+        panel, session = await asyncio.to_thread(_known, whole, whole.moment(as_of or whole.now))
         clock = panel.end.isoformat(timespec="minutes")
         thread = thread or uuid.uuid4().hex[:12]
-        context = AgentContext(
-            chat=await asyncio.to_thread(self._chat_model, chat_model or self.settings.chat_model),
-            tools=self.tools,
-            tool_context=self.tool_context(clock),
-            session=Session.of(panel),
-        )
-        state: Mapping[str, Any] = {}
-        run = run_agent(
-            {"question": question, "dataset": panel.name, "as_of": clock},
-            context,
-            threads=home / "threads.sqlite",
-            thread=thread,
-            recursion_limit=self.settings.recursion_limit,
-        )
-        async with _alone(home / "threads", thread), aclosing(run) as events:  # whoever stops listening stops the run
-            async for event in events:
-                if isinstance(event, Finished):
-                    state = event.state
-                else:
-                    yield event
-        answer = compose(
-            state,
-            synthetic=panel.card.title if panel.card.synthetic else None,
-            chat_model=context.chat.name,
-            thread=thread,
-            seconds=time.perf_counter() - started,
-            image_path=self.images.path,
-        )
+        told = question if self.settings.tracing == "questions" else None
+        traced = TracedTurn(self._tracer, thread=thread, dataset=panel.name, as_of=clock, question=told)
+        recording = recorded(self.conversations, thread, question, panel.name, instead_of_last=instead_of_last)
+        async with traced, recording as turn:
+            forecasters = Forecasters(self.forecaster)
+            chat = await asyncio.to_thread(self._chat_model, chat_model or self.settings.chat_model)
+            context = AgentContext(
+                chat=traced.watched(chat),
+                tools=self.tools,
+                tool_context=self.tool_context(clock, forecasters),
+                session=session,
+                budgets=Budgets.of(self.settings),
+            )
+            run = run_agent(
+                {"question": question, "dataset": panel.name, "as_of": clock},
+                context,
+                threads=self.threads,
+                thread=thread,
+                recursion_limit=self.settings.recursion_limit,
+                turn=turn.n,
+                again=instead_of_last,
+            )
+            state: Mapping[str, Any] = {}
+            async with aclosing(run) as events:  # who stops listening stops the run
+                async for event in events:
+                    traced.saw(event)
+                    if isinstance(event, Finished):
+                        state = event.state
+                    else:
+                        yield event
+            answer = compose(
+                state,
+                synthetic=panel.card.title if panel.card.synthetic else None,
+                chat_model=context.chat.name,
+                thread=thread,
+                seconds=time.perf_counter() - started,
+                image_path=self.images.path,
+                turn=turn.n,
+            )
+            answer = await asyncio.to_thread(
+                record,
+                answer,
+                state["ledger"],
+                forecasters.used,
+                data_sha256=panel.card.sha256,
+                settings=self.settings,
+            )
+            answer = await turn.answered(answer)
         yield Answered(answer)
 
     async def ask(self, question: str, *, on_event: Callable[[RunEvent], None] | None = None, **options: Any) -> Answer:
@@ -191,6 +262,12 @@ class Runtime:
         self.knowledge.search("warm up", panel=known, limit=1)
         self.forecaster(panel, panel.channel()).predict(known, known.nodes_of()[:1], None, 1)
 
+    @cached_property
+    def _tracer(self) -> Tracer | None:
+        from mm4st_agent.agent.tracing import open_tracer
+
+        return open_tracer(self.settings.tracing)
+
     def _chat_model(self, name: ChatModelName) -> ChatModel:
         return self._embedded if name == "embedded" else self._vllm
 
@@ -203,30 +280,90 @@ class Runtime:
         def encode(texts: Sequence[str]) -> Any:
             return minilm().encode(texts)
 
-        return ChatModel("embedded", embedded_chat_model(encode))
+        return ChatModel("embedded", embedded_chat_model(encode), rewrites=False)
+
+    def callable(self) -> list[ToolSpec[Any, Any, Any]]:
+        """What a served chat model may call: every tool, and the question back."""
+        from mm4st_agent.agent.clarify import CLARIFY_SPEC
+
+        return [*self.tools.values(), CLARIFY_SPEC]
 
     @cached_property
     def _vllm(self) -> ChatModel:
         from mm4st_agent.agent.backends.vllm import served_chat_model
+        from mm4st_agent.agent.fence import fenced
 
-        return served_chat_model(self.settings, list(self.tools.values()), self.images.get)
+        served = served_chat_model(self.settings, self.callable(), self.images.get)
+        return replace(
+            served,
+            wire=lambda messages: served.wire(fenced(messages)),
+            sees=self.settings.vllm_max_images > 0,
+            streams=True,
+        )
+
+    # -- people -------------------------------------------------------------------------------
+
+    def of_user(self, name: str | None) -> Runtime:
+        """The runtime of one signed-in person, the same each time; None, nobody in particular, gives this one.
+
+        Threads, pictures, manifests and imported data of a person lie in a folder of that person, and nobody else's
+        runtime opens them. What everyone sees anyway is shared: the other data sets, their forecasters and
+        texts, and the embedded chat model. Embeddings of windows are found only by the sha256 of their data.
+
+        Raises:
+            UsageError: the name cannot be a person's.
+        """
+        if name is None:
+            return self
+        with self._adding:
+            if name not in self._people:
+                self._people[name] = _PersonalRuntime(name, self)
+            return self._people[name]
 
 
-@asynccontextmanager
-async def _alone(folder: Path, thread: str) -> AsyncGenerator[None]:
-    """Hold a thread against other answers, also of other processes: its ledger has one author at a time."""
-    folder.mkdir(exist_ok=True)
-    lock = FileLock(folder / f"{hashlib.sha256(thread.encode()).hexdigest()[:16]}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as err:
-        raise UsageError(
-            f"An answer in the conversation {thread!r} is still under way.", "Wait for it, or start a new one."
-        ) from err
-    try:
-        yield
-    finally:
-        lock.release()
+class _PersonalRuntime(Runtime):
+    """One person's; see `Runtime.of_user`."""
+
+    def __init__(self, name: str, shared: Runtime) -> None:
+        super().__init__(shared.settings.of_user(name))
+        self._name, self._shared = name, shared
+
+    @property
+    def _owner(self) -> str:
+        return self._name
+
+    @cached_property
+    def registry(self) -> PersonalRegistry:
+        return PersonalRegistry(self.settings.home / "data", self._shared.registry)
+
+    @cached_property
+    def knowledge(self) -> KnowledgeIndex:
+        return PersonalKnowledge(self._index("knowledge"), self._shared.knowledge, self.registry.is_shared)
+
+    @property
+    def windows(self) -> WindowIndex:
+        return self._shared.windows
+
+    def forecaster(self, panel: Panel, channel: Channel) -> Forecaster:
+        shared = self.registry.is_shared(panel)
+        return self._shared.forecaster(panel, channel) if shared else super().forecaster(panel, channel)
+
+    @property
+    def _tracer(self) -> Tracer | None:
+        return self._shared._tracer
+
+    @property
+    def _embedded(self) -> ChatModel:
+        return self._shared._embedded
+
+
+@lru_cache(maxsize=8)
+def _known(whole: Panel, clock: pd.Timestamp) -> tuple[Panel, Session]:
+    """What is known at a clock, and what the chat model is told of it; questions of a conversation share both."""
+    from mm4st_agent.agent.chat import Session
+
+    panel = whole.until(clock)
+    return panel, Session.of(panel)
 
 
 def _checked_question(question: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ class Registry:
         self._imported = imported
         self._makers = dict(makers)
         self._opened: dict[str, Panel] = {}
+        self._opening = threading.Lock()
 
     def names(self) -> list[str]:
         """Every data set, also known ones whose files are not here."""
@@ -46,9 +48,12 @@ class Registry:
             DataError: its files are missing or broken.
         """
         name = self._resolve(name)
-        if name not in self._opened:
-            self._opened[name] = self._read(name)
-        return self._opened[name]
+        panel = self._opened.get(name)
+        if panel is None:
+            with self._opening:  # two people may ask for it at the same time
+                panel = self._opened.get(name) or self._read(name)
+                self._opened[name] = panel
+        return panel
 
     def card(self, name: str) -> DataCard:
         """The card, without reading the data of imported and known sets.

@@ -227,6 +227,7 @@ def _read(card: DataCard, folder: Path) -> Panel:
     covariates = xr.Dataset()
     if (folder / "covariates.zarr").exists():
         covariates = xr.open_zarr(folder / "covariates.zarr", chunks=None, consolidated=False)
+        covariates = covariates[sorted(covariates.data_vars)]  # a folder's own order differs from reading to reading
         if "node" in covariates.dims:
             covariates = covariates.assign_coords(node=ids)
     tracks = folder / "trajectories.parquet"

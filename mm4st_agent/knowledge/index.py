@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.knowledge.notes import shipped_notes
+from mm4st_agent.knowledge.place import Place
 from mm4st_agent.knowledge.store import Document, Hit, Kind, KnowledgeStore
 
 
@@ -22,10 +22,10 @@ class KnowledgeIndex:
     no later end, whatever was indexed before.
 
     Args:
-        path: A folder for the index alone. It can be deleted at any time.
+        path: A folder for the index alone, or a server. What is there can be deleted at any time.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self._store = KnowledgeStore(path)
         self._stored: dict[str, str] = {}
         self._indexing = threading.Lock()
@@ -51,6 +51,7 @@ class KnowledgeIndex:
         Raises:
             UsageError: the index folder cannot be made or written.
             DataError: what it holds is broken.
+            ServerError: the server does not answer.
         """
         known = {} if panel is None else {_event_id(panel, event): event for event in panel.events}
         if panel is not None and events is not None:

@@ -1,14 +1,12 @@
-"""A folder of searchable passages: Chroma for meaning, BM25 for words, fused by rank."""
+"""A store of searchable passages: Chroma for meaning, BM25 for words, fused by rank."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -16,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mm4st_agent.data.events import Event
-from mm4st_agent.errors import DataError
 from mm4st_agent.knowledge.chunking import Chunk, chunk
 from mm4st_agent.knowledge.embedding import minilm
+from mm4st_agent.knowledge.place import Place
 from mm4st_agent.knowledge.ranking import bm25, ranks, reciprocal_rank_fusion
 
 if TYPE_CHECKING:
@@ -80,19 +78,19 @@ class Hit:
 
 
 class KnowledgeStore:
-    """Passages on disk. It can be deleted at any time: everything in it comes from elsewhere.
+    """Stored passages. They can be deleted at any time: everything in them comes from elsewhere.
 
-    Several threads may share one, and several processes one folder: writers wait for each other.
+    Several threads may share one, and several processes one folder, where writers wait for each other, or one server.
 
     Chroma filters and keeps the vectors; the cosines are computed here, all of them. Its HNSW
     index would return 16 of 700 matching passages where logs repeat the same words (identical
     vectors), and which 16 would depend on passages that the filter hides.
 
     Args:
-        path: A folder for this store alone; made when missing.
+        path: A folder for this store alone, made when missing; or a server.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
         self._vectors: dict[str, NDArray[np.float32]] = {}
 
@@ -102,7 +100,10 @@ class KnowledgeStore:
         Raises:
             UsageError: the folder cannot be made or written.
             DataError: what it holds is broken, or another process writes to it for minutes.
+            ServerError: the server does not answer.
         """
+        from mm4st_agent.knowledge.chroma import writing
+
         ids: list[str] = []
         texts: list[str] = []
         searched: list[str] = []
@@ -115,7 +116,8 @@ class KnowledgeStore:
                 searched.append(_searched(document.heading, piece.text))
                 facts.append(_facts(document, piece, len(pieces)))
         vectors = minilm().encode(searched)
-        with self._writing() as collection:
+        collection = self._collection
+        with writing(self.path, "text index", LOCK_TIMEOUT_S):
             of_these = cast("Where", {"doc_id": {"$in": [document.id for document in documents]}})
             outdated = set(collection.get(where=of_these, include=[])["ids"]) - set(ids)
             for start in range(0, len(ids), BATCH):
@@ -128,7 +130,7 @@ class KnowledgeStore:
         """The digest of every document that is stored completely, by document id.
 
         Raises:
-            UsageError, DataError: as for `upsert`.
+            UsageError, DataError, ServerError: as for `upsert`.
         """
         parts: dict[str, list[Mapping[str, Any]]] = {}
         for facts in self._get(None).values():
@@ -159,7 +161,7 @@ class KnowledgeStore:
             limit: At most so many hits.
 
         Raises:
-            UsageError, DataError: as for `upsert`.
+            UsageError, DataError, ServerError: as for `upsert`.
         """
         where = _where(dataset, as_of, kind, doc_ids)
         found = self._get(where)
@@ -216,28 +218,6 @@ class KnowledgeStore:
         from mm4st_agent.knowledge.chroma import open_collection
 
         return open_collection(self.path)
-
-    @contextmanager
-    def _writing(self) -> Iterator[chromadb.Collection]:
-        """Hold the folder's lock: Chroma allows one writing process at a time."""
-        from filelock import FileLock, Timeout
-
-        from mm4st_agent.knowledge.chroma import readable_errors
-
-        lock = FileLock(self.path / "writing.lock", timeout=LOCK_TIMEOUT_S)
-        collection = self._collection
-        with readable_errors(self.path):
-            try:
-                lock.acquire()
-            except Timeout as err:
-                raise DataError(
-                    f"Another process has been writing to the text index at {self.path} for {LOCK_TIMEOUT_S:g} s.",
-                    "Wait for it to end and try again.",
-                ) from err
-            try:
-                yield collection
-            finally:
-                lock.release()
 
 
 def _searched(heading: str, text: str) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mm4st_agent.errors import DataError
+from mm4st_agent.knowledge.place import Place
 
 if TYPE_CHECKING:
     import chromadb
@@ -46,16 +45,16 @@ class WindowKey:
 
 
 class WindowIndex:
-    """Embeddings on disk. They can be deleted at any time: each can be made again.
+    """Stored embeddings. They can be deleted at any time: each can be made again.
 
-    Several threads may share one, and several processes one folder: writers wait for each other. Chroma filters and
-    keeps the vectors; whoever asks compares them, all of them, so that the answer is exact.
+    Several threads may share one, and several processes one folder, where writers wait for each other, or one server.
+    Chroma filters and keeps the vectors; whoever asks compares them, all of them, so that the answer is exact.
 
     Args:
-        path: A folder for this index alone; made when missing.
+        path: A folder for this index alone, made when missing; or a server.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
 
     def vectors(self, key: WindowKey, origins: Sequence[int], embed: Embed) -> Vectors:
@@ -74,6 +73,7 @@ class WindowIndex:
         Raises:
             UsageError: the folder cannot be made or written.
             DataError: what it holds is broken, or another process writes to it for minutes.
+            ServerError: the server does not answer.
         """
         from mm4st_agent.knowledge.chroma import open_vectors
 
@@ -104,25 +104,10 @@ class WindowIndex:
         return dict(zip(map(int, found["ids"]), np.asarray(found["embeddings"], dtype=np.float32), strict=True))
 
     def _store(self, collection: chromadb.Collection, origins: Sequence[int], vectors: Vectors) -> None:
-        """Chroma allows one writing process at a time, hence the lock."""
-        from filelock import FileLock, Timeout
+        from mm4st_agent.knowledge.chroma import writing
 
-        from mm4st_agent.knowledge.chroma import readable_errors
-
-        with readable_errors(self.path):
-            lock = FileLock(self.path / "writing.lock", timeout=LOCK_TIMEOUT_S)
-            try:
-                lock.acquire()
-            except Timeout as err:
-                raise DataError(
-                    f"Another process has been writing to the index of windows at {self.path} for "
-                    f"{LOCK_TIMEOUT_S:g} s.",
-                    "Wait for it to end and try again.",
-                ) from err
-            try:
-                for start in range(0, len(origins), BATCH):
-                    part = origins[start : start + BATCH]
-                    facts: list[Metadata] = [{"origin": origin} for origin in part]
-                    collection.upsert([str(origin) for origin in part], vectors[start : start + BATCH], facts)
-            finally:
-                lock.release()
+        with writing(self.path, "index of windows", LOCK_TIMEOUT_S):
+            for start in range(0, len(origins), BATCH):
+                part = origins[start : start + BATCH]
+                facts: list[Metadata] = [{"origin": origin} for origin in part]
+                collection.upsert([str(origin) for origin in part], vectors[start : start + BATCH], facts)

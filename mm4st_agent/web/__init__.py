@@ -1,0 +1,1 @@
+"""What the browser is shown: HTML, chart and map data, uploads, exports, routes. FastAPI, but no Gradio."""
