@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from mm4st_agent.errors import ToolError
+from mm4st_agent.errors import ToolError, UsageError
 from mm4st_agent.forecaster.measured import channels_at, distances_km, kind_of, measuring
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
+from tools.beside import Direction, placed_beside
 from tools.place_words import MIN_SCORE, SUGGESTIONS, plain, rank
 from tools.readings import given
 
@@ -27,8 +28,15 @@ class FindPlacesIn(ToolIn):
     """Find which stations or sensors a person means: by id, name, freeway and direction, postmile, or similar."""
 
     dataset: str = Field(description="Registered data set name, such as 'pems-orange'.")
-    query: str = Field(
-        min_length=1, max_length=500, description="What the person said, such as '1205330' or 'SR 57 southbound'."
+    query: str | None = Field(
+        None,
+        min_length=1,
+        max_length=500,
+        description="What the person said, such as '1205330' or 'SR 57 southbound'; leave out with `beside`.",
+    )
+    beside: str | None = Field(None, description="Id of a place whose neighbours are wanted, the next one first.")
+    direction: Direction | None = Field(
+        None, description="Where the neighbours lie, seen from `beside`, such as 'north' or 'upstream'; None: anywhere."
     )
     kind: str | None = Field(None, description="Only places of this kind, such as 'air station'; None: of any.")
     channel: str | None = Field(None, description="Only places that measure this quantity, such as 'pm25'; None: any.")
@@ -56,7 +64,7 @@ class PlaceMatch(ToolOut):
     )
     score: Annotated[float, Unit("score")] = Field(description="How well it fits, 0..100; 100 where exact.")
     away: Annotated[float | None, Unit("km")] = Field(
-        description="From the place in `beside`; None where this place itself fits the query."
+        description="From the place in `beside`; None where this place itself fits the query, or without coordinates."
     )
     lat: Annotated[float | None, Unit("degree")]
     lon: Annotated[float | None, Unit("degree")]
@@ -79,15 +87,26 @@ class FindPlacesOut(ToolOut):
         description="Parts of the query that look like an id and are none; then the matches are only suggestions."
     )
     beside: Annotated[str | None, Unit("id")] = Field(
-        description="The place that the query names, where it is of another kind or measures something else; then the "
-        "matches are the nearest ones that fit."
+        description="The place whose neighbours the matches are: the one asked for, or the one that the query names, "
+        "where it is of another kind or measures something else."
     )
+    direction: Direction | None = Field(description="Where the neighbours were looked for.")
 
 
 def find_places(args: FindPlacesIn, ctx: ToolContext) -> FindPlacesOut:
-    """Rank the nodes of a panel, those of the kind and channel that are asked for, by how well they fit the query."""
+    """Rank the nodes of a panel, those of the kind and channel that are asked for, by how well they fit the query.
+
+    With `beside`, those of its own kind beside that place are ranked instead.
+    """
     panel = ctx.panel(args.dataset)
     kind = None if args.kind is None else _known_kind(panel, args.kind)
+    if args.beside is not None:
+        return _neighbours(args, panel, args.beside, kind)
+    if args.query is None or args.direction is not None:
+        raise UsageError(
+            f"A search needs a query{'' if args.direction is None else ', or a place that lies beside it'}.",
+            "Give query, such as 'SR 57', or beside with the id of a place.",
+        )
     everywhere = panel.nodes
     nodes = _fitting(panel, everywhere, kind, args.channel)
     query = _without_quantities(args.query, panel)
@@ -106,6 +125,27 @@ def find_places(args: FindPlacesIn, ctx: ToolContext) -> FindPlacesOut:
         matches=[_match(panel, everywhere, *one) for one in found[: args.limit]],
         unknown_ids=unknown,
         beside=beside,
+        direction=None,
+    )
+
+
+def _neighbours(args: FindPlacesIn, panel: Panel, node: str, kind: str | None) -> FindPlacesOut:
+    """The places beside a node, of its kind unless another one is asked for.
+
+    Raises:
+        UsageError: there is no such node.
+    """
+    own = kind_of(panel, node)
+    nodes = _fitting(panel, panel.nodes, kind or own or None, args.channel)
+    found = placed_beside(panel, node, args.direction, [str(other) for other in nodes.index])
+    return FindPlacesOut(
+        dataset=panel.name,
+        query=args.query or "",
+        found=len(found),
+        matches=[_match(panel, panel.nodes, one, False, score, km) for one, score, km in found[: args.limit]],
+        unknown_ids=[],
+        beside=node,
+        direction=args.direction,
     )
 
 

@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
-from mm4st_agent.forecaster.forecast import check_readings
+from mm4st_agent.errors import UsageError
+from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN, QUANTILES
+from mm4st_agent.forecaster.forecast import check_horizon, check_readings
 from mm4st_agent.forecaster.measured import channel_at, latest, place_of
+from mm4st_agent.forecaster.prediction import DRIFT
 from mm4st_agent.toolspec import ImageHandle, Measured, ToolIn, ToolOut, ToolSpec, Unit
+from prompts import until
 from tools.about import AboutNode, about
 from tools.readings import given, mean_of
 
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
-    from mm4st_agent.forecaster.prediction import Forecast
+    from mm4st_agent.forecaster.forecast import Forecast, Forecaster
     from tools.context import ToolContext
 
 HISTORY_SPANS = 4
@@ -61,6 +64,9 @@ class ForecastTotal(ToolOut):
     median: Measured
     high: Measured
     baseline: Measured
+    width_percent: Annotated[float | None, Unit("%")] = Field(
+        description="Width of the interval as a share of the median, where that is above 0."
+    )
 
 
 class ForecastBacktest(ToolOut):
@@ -73,6 +79,13 @@ class ForecastBacktest(ToolOut):
     total_coverage80: Annotated[float | None, Unit("%")] = Field(
         description="The same for the total; None where the span begins later than now."
     )
+    recent_mae: Measured = Field(
+        description="Mean absolute error of `model` over the last two days; None where too little was measured."
+    )
+    recent_hours: Annotated[float, Unit("h")] = Field(48.0, description="How far back recent_mae looks.")
+    recent_ratio: Annotated[float | None, Unit("1")] = Field(description="recent_mae / mae.")
+    drifting: bool = Field(description="Whether the last two days were clearly worse: recent_ratio is 1.5 or more.")
+    too_narrow: bool = Field(description="Whether the 80 % interval held less than 70 % of the truths.")
     where: str
 
 
@@ -110,6 +123,7 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
     horizon = math.ceil((args.start_in_minutes + args.minutes) * 60 / panel.step_s) - skip
     forecaster = ctx.forecaster_for(panel, channel)
     check_readings(ctx.registry.open(args.dataset), forecaster.needed_readings)
+    check_reach(panel, forecaster, horizon, skip)
     found = forecaster.predict(panel, [args.node], channel.name, horizon, skip)[0]
     steps = _steps(found)
     values, imputed = latest(panel.only([args.node]), channel.name, horizon)
@@ -132,6 +146,7 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
             median=_number(total.median),
             high=_number(total.high),
             baseline=_number(total.baseline),
+            width_percent=_number(100 * (total.high - total.low) / total.median) if total.median > 0 else None,
         ),
         peak=steps[int(np.argmax(found.quantiles[:, MEDIAN]))],
         previous_mean=previous,
@@ -145,6 +160,10 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
             best_baseline=found.baseline_title,
             coverage80=_number(found.backtest.coverage80),
             total_coverage80=_number(found.backtest.total_coverage80),
+            recent_mae=_number(found.backtest.recent_mae),
+            recent_ratio=given(found.backtest.recent_ratio, 3),
+            drifting=(found.backtest.recent_ratio or 0.0) >= DRIFT,
+            too_narrow=bool(poor_coverage(found)),
             where=found.backtest.where,
         ),
         trained_until=None if found.trained_until is None else found.trained_until.to_pydatetime(),
@@ -152,6 +171,21 @@ def forecast(args: ForecastIn, ctx: ToolContext) -> ForecastOut:
         warnings=_warnings(args, panel, found, previous),
         figure=_figure(args, ctx, panel, found, skip + horizon),
     )
+
+
+def check_reach(panel: Panel, forecaster: Forecaster, horizon: int, skip: int) -> None:
+    """Refuse a span that the forecaster does not reach, and name that span.
+
+    Raises:
+        UsageError: the span ends later.
+    """
+    try:
+        check_horizon(panel, horizon, skip, forecaster.max_horizon)
+    except UsageError as err:
+        start, end = (panel.end + steps * panel.step for steps in (skip, skip + horizon))
+        span = until(start.isoformat(), end.isoformat())
+        said = err.message[:1].lower() + err.message[1:]
+        raise UsageError(f"The time {span} lies out of reach: {said}", err.hint) from err
 
 
 def _steps(found: Forecast) -> list[ForecastStep]:
@@ -177,15 +211,23 @@ def _warnings(args: ForecastIn, panel: Panel, found: Forecast, previous: float |
             f"The data have steps of {panel.step_s / 60:g} minutes, so the forecast covers {span:g} minutes "
             f"instead of {args.minutes}."
         )
-    held = found.backtest.total_coverage80
-    if held is not None and held < POOR_COVERAGE:
-        warnings.append(f"The 80 % interval held only {held:.0f} % of the truths so far: take it as too narrow.")
+    warnings += poor_coverage(found)
     if previous is None:
         warnings.append("The time just before has no measured reading, so there is no change to report.")
     return warnings
 
 
+def poor_coverage(found: Forecast) -> list[str]:
+    """The sentence that belongs beside an interval which held too few of the truths so far."""
+    backtest = found.backtest
+    held = backtest.total_coverage80 if backtest.total_coverage80 is not None else backtest.coverage80
+    if held is None or held >= POOR_COVERAGE:
+        return []
+    return [f"The 80 % interval held only {held:.0f} % of the truths so far: take it as too narrow."]
+
+
 def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, reach: int) -> ImageHandle:
+    from mm4st_agent.imaging.carried import with_numbers
     from mm4st_agent.imaging.lines import draw_forecast
 
     channel, place = found.channel, place_of(panel, args.node)
@@ -204,7 +246,10 @@ def _figure(args: ForecastIn, ctx: ToolContext, panel: Panel, found: Forecast, r
         synthetic=panel.card.synthetic,
         origin=panel.end,
     )
-    return ImageHandle(image_id=ctx.images.put(picture.png), title=picture.title, alt=picture.alt)
+    # A reply has the 80 % interval only, as each of its numbers may be claimed; the picture shows and keeps all levels.
+    fan = {"levels": QUANTILES, "quantiles": [[_number(value) for value in step] for step in found.quantiles]}
+    png = with_numbers(picture.png, fan)
+    return ImageHandle(image_id=ctx.images.put(png), title=picture.title, alt=picture.alt)
 
 
 def _change(previous: float | None, coming: float | None) -> float | None:

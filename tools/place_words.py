@@ -22,7 +22,9 @@ _FREEWAY = re.compile(
 _BARE_FREEWAY = re.compile(rf"\b(\d{{1,3}})[\s-]*({_DIRECTION})\b|\b(north|south|east|west|[nsew]b)\s+(\d{{1,3}})\b")
 """A number alone is a freeway only beside a direction, and only where the data have such a freeway."""
 _DIRECTION_WORD = re.compile(r"\b(north|south|east|west|[nsew]b)(?:bound)?\b")
+_WAYS = {"n": "north", "s": "south", "e": "east", "w": "west"}
 _POSTMILE = re.compile(r"\b(?:abs(?:olute)? )?(?:pm|post ?mile|mile ?post|mile marker|mile)\s*(\d+(?:\.\d+)?)")
+_NUMBERED = re.compile(r"(?P<letters>[a-z]{0,3})[\s_-]*(?P<number>\d{1,7})")
 _SMALL_WORDS = {
     "a",
     "an",
@@ -60,6 +62,9 @@ def rank(query: str, nodes: pd.DataFrame, kind: str | None = None) -> tuple[np.n
     unknown = [token for token in _id_like(tokens, ids) if token.casefold() not in ids]
     named = np.isin(ids, [*(token.casefold() for token in tokens), query.strip().casefold()])
     if not named.any():
+        named = _same_number(query, ids)
+        unknown = [] if named.any() else unknown
+    if not named.any():
         named = np.array([plain(name) == plain(query) for name in nodes["name"]])
         unknown = [] if named.any() else unknown
     if named.any():
@@ -70,6 +75,22 @@ def rank(query: str, nodes: pd.DataFrame, kind: str | None = None) -> tuple[np.n
         return np.clip(close, 0, 99), named, unknown
     scores, exact = _by_words(plain(query), nodes, kind)
     return scores, exact, []
+
+
+def _same_number(query: str, ids: Sequence[str]) -> np.ndarray:
+    """`(N,)` bool: ids that the whole query names with other zeros or another break: "S39", "s-039", "station 39"."""
+    said = _NUMBERED.fullmatch(
+        re.sub(rf"\b(?:{'|'.join(sorted(_PLACE_WORDS))})\b", " ", query.casefold()).strip(" .?!#")
+    )
+    if said is None:
+        return np.zeros(len(ids), dtype=bool)
+    parts = [_NUMBERED.fullmatch(node) for node in ids]
+    return np.array(
+        [
+            part is not None and int(part["number"]) == int(said["number"]) and said["letters"] in ("", part["letters"])
+            for part in parts
+        ]
+    )
 
 
 def _by_words(query: str, nodes: pd.DataFrame, kind: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -86,6 +107,12 @@ def _by_words(query: str, nodes: pd.DataFrame, kind: str | None) -> tuple[np.nda
         number, heading, query = freeway
         scores = scores * _on_freeway(nodes["freeway"], number, heading)
         understood = True
+    elif "freeway" in nodes and (turn := _DIRECTION_WORD.search(query)) and query.strip() != turn[0]:
+        headed = _on_freeway(nodes["freeway"], r"\d+", turn[1])  # "Meats northbound", on whichever freeway
+        others = {*query.split()} - {turn[0]}
+        # "57 SB Lambert" has the word in its name; a place called "South" is not what "Meats southbound" means
+        if others and not any(turn[1] in (said := plain(n).split()) and others & {*said} for n in nodes["name"]):
+            scores, query = scores * headed, query.replace(turn[0], " ")
     plain_names = [plain(name) for name in nodes["name"]]
     # Words like 'at' tell no two names apart, even where one has them; 'station' may, as in 'Station Square'.
     of_kind = {form for word in plain(kind or "").split() for form in (word, f"{word}s")}
@@ -126,12 +153,14 @@ def _without(fillers: set[str], text: str) -> str:
 
 def _names_it(words: str, name: str) -> bool:
     """Whether the words are this name, or hold it in full; a name of one word may occur by chance."""
-    return words == name or (" " in name and f" {name} " in f" {words} ")
+    joined = words.replace(" ", "") == name.replace(" ", "")  # "Westgate" is West Gate, "St Annes" St Anne's
+    return joined or (" " in name and f" {name} " in f" {words} ")
 
 
 def _likeness(words: str, name: str) -> float:
     """0..99: allows for typing errors, another word order, and words that only one of the two has."""
-    score = max(fuzz.ratio(words, name), 0.95 * fuzz.token_set_ratio(words, name))
+    joined = fuzz.ratio(words.replace(" ", ""), name.replace(" ", ""))
+    score = max(fuzz.ratio(words, name), joined, 0.95 * fuzz.token_set_ratio(words, name))
     if 4 <= len(words) <= len(name) + 2:
         score = max(score, 0.9 * fuzz.partial_ratio(words, name))
     return min(score, 99.0)
@@ -141,6 +170,8 @@ def plain(text: str) -> str:
     """Lower case without punctuation; directions in one spelling."""
     bare = re.sub(r"[^\w.&]+", " ", str(text).casefold())
     bare = re.sub(r"\.(?!\d)", " ", bare)
+    bare = re.sub(r"\b(?:counter|anti) ?clockwise\b|\ba?ccw\b|\bacw\b", "anticlockwise", bare)
+    bare = re.sub(r"\b([nsew])b\b", lambda found: _WAYS[found[1]], re.sub(r"\bcw\b", "clockwise", bare))
     return " ".join(re.sub(r"\b(north|south|east|west)(bound)\b", r"\1", bare).split())
 
 

@@ -150,7 +150,7 @@ def query_series(args: QuerySeriesIn, ctx: ToolContext) -> QuerySeriesOut:
         trend=trend,
         shift=_shift(observed, panel.step_s),
         slope=slope,
-        slope_unit=f"{channel.unit} per hour",
+        slope_unit=f"{'' if channel.unit == '1' else channel.unit} per hour".strip(),
         trend_minutes=trend_steps * panel.step_s / 60,
         warnings=_warnings(panel, args.node, observed[window], is_imputed[window], usual, summed),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,20 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mm4st_agent.forecaster.baselines import grouped
 from mm4st_agent.forecaster.measured import kind_of, measuring, observed_in
-from mm4st_agent.forecaster.slots import HOLIDAY, slots_of
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 from tools.context import cut_at
-from tools.readings import RECENT_S, given, with_neighbours
+from tools.readings import RECENT_S, given
+from tools.usual_levels import usual_at
 
 if TYPE_CHECKING:
     from mm4st_agent.data.card import Channel
     from mm4st_agent.data.panel import Panel
     from tools.context import ToolContext
 
-USUAL_WEEKS = 8
-"""The usual level is taken from at most so many earlier weeks, so that no more than these are read."""
 WEEK_MINUTES = 7 * 24 * 60
 
 By = Literal["level", "usual", "change"]
@@ -154,42 +150,13 @@ def _mean(readings: Array) -> Array:
 def _usual(panel: Panel, channel: Channel, window: Array) -> tuple[Array, int]:
     """`(N,)` what the mean of each node's measured readings usually is, and the weeks behind it.
 
-    As in `query_series`: the mean of what was measured at the same weekday and time in earlier weeks, holidays left
-    out; NaN where a measured step has none.
+    NaN where a measured step has no usual reading.
     """
-    steps = len(window)
-    sums, counts = np.zeros_like(window), np.zeros_like(window)
-    weeks = 0
-    for sums_then, counts_then in _weeks_before(panel, channel, steps):
-        weeks += bool(counts_then.any())
-        sums += sums_then
-        counts += counts_then
-    means = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    means, weeks = usual_at(panel, channel.name, len(window))
     measured = np.isfinite(window)
     found = _mean(np.where(measured, means, np.nan))
     found[(measured & np.isnan(means)).any(axis=0)] = np.nan
     return found, weeks
-
-
-def _weeks_before(panel: Panel, channel: Channel, steps: int) -> Iterator[tuple[Array, Array]]:
-    """For each earlier week, sums and counts `(S, N)` of what was measured at the time of the week of each step."""
-    slots = slots_of(panel.times, panel.step_s, panel.card.holidays)
-    slot = slots.day * slots.per_day + slots.of_day
-    per_week = 7 * slots.per_day
-    monday = slot[0] // per_week * per_week
-    for week in range(1, USUAL_WEEKS + 1):
-        then = slot[-steps:] - per_week * week
-        first, last = int(then.min()) - 1, int(then.max()) + 1
-        inside = np.flatnonzero((slot >= first) & (slot <= last))
-        if len(inside) == 0 or then[-1] < monday:
-            return
-        span = slice(int(inside[0]), int(inside[-1]) + 1)
-        counted = slots.day_type[span] != HOLIDAY
-        readings = np.where(counted[:, None], observed_in(panel, channel.name, span), np.nan)
-        tables = grouped(readings, np.clip(slot[span] - first, 0, last - first), last - first + 1)
-        known = (then >= monday)[:, None]  # a week before the data has no slot beside one that is in them either
-        sums, counts = (with_neighbours(table, panel.step_s)[then - first] * known for table in tables)
-        yield sums, counts
 
 
 def _warnings(places: int, unread: int, ranked: int) -> list[str]:

@@ -14,7 +14,7 @@ from pydantic import Field
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import check_readings, total_unit
-from mm4st_agent.forecaster.measured import channel_at, latest, place_of
+from mm4st_agent.forecaster.measured import channel_at, latest, measuring, place_of
 from mm4st_agent.toolspec import ImageHandle, Measured, Passage, ToolIn, ToolOut, ToolSpec, Unit
 from tools.about import AboutNode, about
 from tools.changes import (
@@ -35,10 +35,13 @@ from tools.readings import given
 if TYPE_CHECKING:
     from mm4st_agent.data.panel import Panel
     from mm4st_agent.forecaster.counterfactual import Counterfactuals, Difference, Outlook
+    from mm4st_agent.forecaster.effect_scores import EffectScores
     from mm4st_agent.forecaster.forecast import Forecast
     from mm4st_agent.forecaster.prediction import TrainedForecaster
     from tools.context import ToolContext
 
+_SCORED = RemoveEvent | AddEvent | SetCovariate
+"""Changes of the kinds whose effects a benchmark scores."""
 HISTORY_SPANS = 2
 """The picture shows this many times as much history as it reaches ahead."""
 MOST_CHANGES = 8
@@ -100,6 +103,19 @@ class ChangeMade(ToolOut):
     entries: list[Passage] = Field(description="Entries that were taken out of the log.")
 
 
+class EffectScored(ToolOut):
+    """How claims about causes of one kind scored where the truth is known; errors are of the effect on the total."""
+
+    kind: str = Field(description="Of cause, such as 'rain'.")
+    causes: int
+    effects: int = Field(description="Claims that were scored.")
+    unit: str
+    error: Measured = Field(description="Mean absolute error of the claims.")
+    nothing_error: Measured = Field(description="The same of claiming no effect at all.")
+    direction: Annotated[float | None, Unit("%")] = Field(description="Claims of the right direction.")
+    useful: bool = Field(description="Whether the claims were clearly closer to the truth.")
+
+
 class WhatIfOut(AboutNode):
     """What `model` forecasts from changed inputs; it is what the model makes of them, not what would have happened."""
 
@@ -115,6 +131,10 @@ class WhatIfOut(AboutNode):
     difference: WhatIfDifference
     steps: list[WhatIfStep]
     largest: WhatIfStep = Field(description="The step whose median moved most.")
+    scored: list[EffectScored] = Field(
+        description="How such claims of this model scored; empty: never scored against a known truth."
+    )
+    scored_on: str | None = Field(description="What that truth was.")
     trained_until: datetime | None
     in_sample: bool = Field(description="Whether this moment lies before trained_until.")
     warnings: list[str] = Field(description="What must be said along with these numbers.")
@@ -124,6 +144,7 @@ class WhatIfOut(AboutNode):
 def what_if(args: WhatIfIn, ctx: ToolContext) -> WhatIfOut:
     """Forecast one node from edited inputs; nothing that is kept is changed."""
     from mm4st_agent.forecaster.counterfactual import Counterfactuals, Difference
+    from mm4st_agent.forecaster.effect_scores import read_scores
 
     if not args.changes:
         raise UsageError("There is no change, so nothing would differ.", _AS_IT_IS)
@@ -134,7 +155,8 @@ def what_if(args: WhatIfIn, ctx: ToolContext) -> WhatIfOut:
     check_readings(ctx.registry.open(args.dataset), forecaster.needed_readings)
     found = forecaster.predict(panel, [args.node], channel.name, horizon)[0]
     edits = [edit_of(change, channel) for change in args.changes]
-    runs = Counterfactuals(forecaster.checkpoint, panel, channel, [args.node], horizon)
+    widths = forecaster.widths(measuring(panel, channel))
+    runs = Counterfactuals(forecaster.checkpoint, panel, channel, [args.node], horizon, widths)
     alone = [Difference.of(runs.before, runs.after(edit)) for edit in edits]
     after = runs.after(*edits)
     shift = Difference.of(runs.before, after)
@@ -142,6 +164,9 @@ def what_if(args: WhatIfIn, ctx: ToolContext) -> WhatIfOut:
     lasts = panel.step if panel.card.time_label == "start" else pd.Timedelta(0)
     unit = total_unit(channel)
     before_median = float(runs.before.total[0, 1])
+    scores = read_scores(forecaster.folder, forecaster.card.created)
+    if scores is not None and not any(isinstance(change, _SCORED) for change in args.changes):
+        scores = None  # what a sensor or a road does was never scored
     return WhatIfOut(
         **about(panel, args.node, channel),
         model=forecaster.name,
@@ -171,11 +196,41 @@ def what_if(args: WhatIfIn, ctx: ToolContext) -> WhatIfOut:
         ),
         steps=steps,
         largest=steps[int(np.argmax(np.abs(shift.steps[:, 0, 1])))],
+        scored=_scored(scores),
+        scored_on=None if scores is None else scores.truth,
         trained_until=None if found.trained_until is None else found.trained_until.to_pydatetime(),
         in_sample=found.in_sample,
-        warnings=list(_warnings(args, panel, forecaster, found, alone)),
+        warnings=[*_warnings(args, panel, forecaster, found, alone), *_how_true(scores)],
         figure=_figure(args, ctx, panel, found, runs, after, shift),
     )
+
+
+def _scored(scores: EffectScores | None) -> list[EffectScored]:
+    if scores is None:
+        return []
+    return [EffectScored(**one.model_dump(), unit=scores.unit, useful=one.useful) for one in scores.scores]
+
+
+def _how_true(scores: EffectScores | None) -> Iterator[str]:
+    if scores is None:
+        yield "Such claims of this model were never scored against a known truth."
+        return
+    useful = [one.kind for one in scores.scores if one.useful]
+    beaten = [one.kind for one in scores.scores if not one.useful]
+    if useful:
+        yield (
+            f"Scored against {scores.truth}, such claims were clearly closer than claiming no effect for "
+            f"{_listed(useful)}."
+        )
+    if beaten:
+        yield (
+            f"Scored against {scores.truth}, such claims were not clearly closer than claiming no effect for "
+            f"{_listed(beaten)}."
+        )
+
+
+def _listed(kinds: list[str]) -> str:
+    return " and ".join([", ".join(kinds[:-1]), kinds[-1]] if len(kinds) > 1 else kinds)
 
 
 def _warnings(

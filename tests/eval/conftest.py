@@ -1,4 +1,4 @@
-"""A small road with a daily rhythm, gaps, incidents and rain, for the side-by-side comparison."""
+"""A small road with a daily rhythm, gaps, incidents and rain, and a runtime that knows no real data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import xarray as xr
 from mm4st_agent.data.card import Channel, DataCard
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import MASK, Panel
+from mm4st_agent.runtime import Runtime
+from mm4st_agent.settings import load_settings
 
 IDS = list("ABCDE")
 PER_DAY = 48
@@ -78,3 +80,10 @@ def road_of() -> Callable[..., Panel]:
 @pytest.fixture(scope="session")
 def road() -> Panel:
     return make_road()
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
+    """With an empty home, for the suites of a module."""
+    settings = load_settings(home=tmp_path_factory.mktemp("home"))
+    return Runtime(settings.model_copy(update={"data_dir": None}))

@@ -55,6 +55,33 @@ def test_an_id_or_a_full_name_is_exact(demo: ToolContext, query: str) -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
+        ("S39", ["S039"]),
+        ("s-039", ["S039"]),
+        ("S 039", ["S039"]),
+        ("station 39", ["S039"]),
+        ("A1", ["A01"]),
+        ("12", ["S012", "A12"]),
+        ("Westgate eastbound", ["S107"]),
+        ("St Annes Hospital westbound", ["S109"]),
+        ("Lighthouse NB", ["S099"]),
+        ("Saltmarsh Embankment counterclockwise", ["S013"]),
+    ],
+)
+def test_an_id_or_a_name_written_otherwise_is_exact_too(demo: ToolContext, query: str, expected: list[str]) -> None:
+    reply = find(demo, query)
+
+    assert ids(reply) == expected
+    assert all(match.exact for match in reply.matches)
+
+
+def test_orange_by_name_and_direction_without_the_freeway(orange: ToolContext) -> None:
+    assert ids(find(orange, "Meats northbound")) == ["1212955"]
+    assert ids(find(orange, "Meats southbound")) == ["1212957"]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
         ("Harbour Bridge", {"S075", "S076", "A04"}),
         ("harbor brige", {"S075", "S076", "A04"}),
         ("FISH MARKET", {"S061", "S062"}),
@@ -75,7 +102,7 @@ def test_a_direction_puts_the_right_side_first(demo: ToolContext) -> None:
     assert ids(find(demo, "castle hill southbound lanes"))[0] == "S096"
 
 
-@pytest.mark.parametrize("query", ["S999", "station S999", "S1", "station 42", "sensor 1205330"])
+@pytest.mark.parametrize("query", ["S999", "station S999", "S125", "station 427", "sensor 1205330"])
 def test_an_unknown_id_gives_suggestions_only(demo: ToolContext, query: str) -> None:
     reply = find(demo, query)
 
@@ -248,3 +275,51 @@ def test_a_graph_without_direction_gives_neighbours(real_data: Path, tmp_path: P
     panel = context(Registry(real_data, tmp_path, {})).panel("los-loop")
     weights = panel.adjacency().toarray()[panel.position("773869")]
     assert match.neighbours == [panel.node_ids[i] for i in weights.argsort()[::-1][:3]]
+
+
+def beside(ctx: ToolContext, node: str, direction: str | None = None, **args: Any) -> FindPlacesOut:
+    dataset = next(name for name in ctx.registry.names() if ctx.registry.available(name))
+    return FIND_PLACES.run({"dataset": dataset, "beside": node, "direction": direction, **args}, ctx)
+
+
+def test_the_next_place_along_the_road_comes_first(demo: ToolContext) -> None:
+    reply = beside(demo, "S039", "upstream")
+
+    assert (reply.beside, reply.direction) == ("S039", "upstream")
+    assert reply.matches[0].id in find(demo, "S039").matches[0].upstream
+    assert "North Avenue" in reply.matches[0].description
+    assert [match.score >= 85 for match in reply.matches] == [True, *[False] * (len(reply.matches) - 1)]
+    assert not any(match.exact for match in reply.matches)
+
+
+def test_a_compass_direction_is_that_of_the_coordinates(demo: ToolContext) -> None:
+    here = find(demo, "S039").matches[0]
+    for direction, moved in (("north", "lat"), ("south", "lat"), ("east", "lon"), ("west", "lon")):
+        for match in beside(demo, "S039", direction).matches:
+            shift = getattr(match, moved) - getattr(here, moved)
+            assert shift > 0 if direction in ("north", "east") else shift < 0
+            assert match.away > 0.2
+
+
+def test_neighbours_are_of_the_same_kind_unless_another_is_asked_for(demo: ToolContext) -> None:
+    assert {match.kind for match in beside(demo, "A03").matches} == {"air station"}
+    assert {match.kind for match in beside(demo, "A03", kind="road station").matches} == {"road station"}
+
+
+def test_without_coordinates_the_heading_of_the_freeway_tells(orange: ToolContext) -> None:
+    northbound, southbound = beside(orange, "1205330", "north"), beside(orange, "1205335", "north")
+
+    assert northbound.matches[0].attributes[0].value > 106.551
+    assert southbound.matches[0].attributes[0].value > 106.488
+    assert northbound.matches[0].id == beside(orange, "1205330", "downstream").matches[0].id
+    assert southbound.matches[0].id == beside(orange, "1205335", "upstream").matches[0].id
+    with pytest.raises(ToolError, match="has no coordinates"):
+        beside(orange, "1205330", "east")
+
+
+def test_a_search_needs_a_query_or_a_place_beside(demo: ToolContext) -> None:
+    for bad in ({}, {"query": "S001", "direction": "north"}):
+        with pytest.raises(ToolError, match="A search needs a query"):
+            FIND_PLACES.run({"dataset": "demo", **bad}, demo)
+    with pytest.raises(ToolError, match="no station 'S999'"):
+        beside(demo, "S999", "north")

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mm4st_agent.data.card import Channel
@@ -16,6 +18,7 @@ from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
 from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for, shipped_checkpoints
+from mm4st_agent.imaging.carried import numbers_in
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
 from tools.context import ToolContext
@@ -176,6 +179,20 @@ def test_the_picture_is_kept_and_says_synthetic(context_at: Callable[..., ToolCo
     assert any("synthetic" in warning for warning in reply.warnings)
 
 
+def test_the_picture_carries_the_quantiles_that_it_draws(context_at: Callable[..., ToolContext]) -> None:
+    ctx = context_at()
+
+    reply = run(ctx, dataset="demo", node="S039")
+
+    carried = numbers_in(ctx.images.get(reply.figure.image_id))
+    assert carried is not None
+    assert carried["levels"] == [0.1, 0.25, 0.5, 0.75, 0.9]
+    assert [[row[0], row[2], row[4]] for row in carried["quantiles"]] == [
+        [s.low, s.median, s.high] for s in reply.steps
+    ]
+    assert all(row == sorted(row) for row in carried["quantiles"])
+
+
 def test_a_mean_channel_has_a_mean(context_at: Callable[..., ToolContext]) -> None:
     reply = run(context_at(), dataset="demo", node="S039", channel="speed", minutes=15)
 
@@ -259,3 +276,32 @@ def test_importing_the_tool_loads_nothing_heavy() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert found.stdout.strip() == "[]"
+
+
+def test_recent_errors_that_are_far_above_the_backtest_are_said(tmp_path: Path) -> None:
+    """Readings whose last two days are in a random order cannot be foreseen; the model does not know that yet."""
+    sound = demo_panel()
+    flow = sound.data["flow"]
+    end = int(flow.indexes["time"].searchsorted(pd.Timestamp("2025-10-22T06:35"))) + 1
+    mixed = np.random.default_rng(0).permutation(np.arange(end - 2 * 288, end))
+    values = flow.to_numpy().copy()
+    values[end - 2 * 288 : end] = values[mixed]
+    drifted = dataclasses.replace(sound, data=sound.data.assign({"flow": flow.copy(data=values)}))
+
+    def ask(panel: Panel) -> ForecastOut:
+        registry = Registry(None, tmp_path, {"demo": lambda: panel})
+        images, absent = ImageStore(tmp_path / "images"), cast(Any, None)
+        ctx = ToolContext(registry, images, absent, lambda p, c: forecaster_for(p, c, [shipped_checkpoints()]))
+        return FORECAST.run({"dataset": "demo", "node": "S039"}, ctx)
+
+    before, after = ask(sound), ask(drifted)
+
+    assert not before.backtest.drifting
+    assert before.backtest.recent_mae is not None
+    assert before.backtest.mae is not None
+    assert before.backtest.recent_ratio == pytest.approx(before.backtest.recent_mae / before.backtest.mae, rel=0.01)
+    assert not any("last two days" in warning for warning in before.warnings)
+    assert after.backtest.drifting
+    assert after.backtest.recent_ratio is not None
+    assert after.backtest.recent_ratio >= 1.5
+    assert any("Over the last two days the mean absolute error was" in warning for warning in after.warnings)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mm4st_agent.data.panel import Panel
-from mm4st_agent.errors import ToolError
+from mm4st_agent.errors import DataError, ToolError
+from mm4st_agent.forecaster.checkpoint import read_card
+from mm4st_agent.forecaster.effect_scores import EffectScores, read_scores, write_scores
+from mm4st_agent.forecaster.prediction import shipped_checkpoints
 from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import load_settings
 from tools.context import ToolContext
@@ -201,3 +205,40 @@ def test_without_a_trained_model(mixed: Panel, context_of: Callable[..., ToolCon
         )
 
     assert "mm4st train --dataset mixed --channel flow" in caught.value.hint
+
+
+def test_how_such_claims_scored_comes_from_the_record_beside_the_checkpoint(runtime: Runtime) -> None:
+    reply = run(runtime, RAIN, channel="speed")
+    record = read_scores(shipped_checkpoints() / "demo-speed", read_card(shipped_checkpoints() / "demo-speed").created)
+
+    assert record is not None
+    assert [one.kind for one in reply.scored] == [one.kind for one in record.scores]
+    rain = next(one for one in reply.scored if one.kind == "rain")
+    assert rain.useful
+    assert rain.error is not None
+    assert rain.nothing_error is not None
+    assert rain.error < rain.nothing_error
+    assert any("clearly closer than claiming no effect for rain." in warning for warning in reply.warnings)
+    assert any("not clearly closer than claiming no effect for" in warning for warning in reply.warnings)
+
+
+def test_what_was_never_scored_is_said(runtime: Runtime) -> None:
+    for reply in (
+        run(runtime, {"kind": "remove_sensor", "node": "S038"}, channel="speed"),
+        run(runtime, RAIN, node="A03", channel="pm25"),
+    ):
+        assert reply.scored == []
+        assert "Such claims of this model were never scored against a known truth." in reply.warnings
+
+
+def test_the_record_of_another_training_is_not_taken(tmp_path: Path) -> None:
+    scores = EffectScores(
+        trained=datetime(2025, 1, 1, tzinfo=UTC), unit="km/h", minutes=60, truth="the truth", scores=()
+    )
+    write_scores(tmp_path, scores)
+
+    assert read_scores(tmp_path, scores.trained) == scores
+    assert read_scores(tmp_path, datetime(2025, 1, 2, tzinfo=UTC)) is None
+    (tmp_path / "what_if.json").write_text("{}")
+    with pytest.raises(DataError, match="no record of what-if scores"):
+        read_scores(tmp_path, scores.trained)
