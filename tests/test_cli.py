@@ -36,7 +36,7 @@ def test_ask_prints_the_contract() -> None:
 
     assert list(answer) == [
         "question", "answer", "claims", "evidence", "figures", "citations", "warnings", "chat_model", "dataset",
-        "as_of", "thread", "seconds",
+        "as_of", "thread", "seconds", "choices", "manifest", "turn",
     ]  # fmt: skip
     assert {"text", "kind", "value", "unit", "status", "evidence"} <= set(answer["claims"][0])
     assert {"id", "tool", "args", "as_of", "values", "texts", "images", "seconds"} <= set(answer["evidence"][0])
@@ -113,7 +113,7 @@ def test_tools_are_listed_with_their_schemas() -> None:
     assert set(tools) == {
         "describe_dataset", "find_places", "query_series", "rank_places", "compare_series", "render_series",
         "render_map", "detect_patterns", "retrieve_context", "forecast", "backtest", "explain_forecast", "what_if",
-        "find_analogs",
+        "find_analogs", "rank_forecasts", "check_quality", "plan_route", "plan_capacity", "assess_hazard",
     }  # fmt: skip
     for tool in tools.values():
         assert tool["description"]

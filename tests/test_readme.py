@@ -24,6 +24,8 @@ COMMANDS = [line for block in _blocks("bash") for line in block.splitlines() if 
 OWN_DATA = [line for block in _blocks("bash") if "speeds.csv" in block for line in block.splitlines()]
 ELSEWHERE = {
     "app": "tests/app/test_browser.py starts it",
+    "ask --batch": "tests/test_batch_questions.py asks many",
+    "mcp": "tests/mcp talks to it",
     "bench": "tests/test_bench.py measures the demo",
     "--chat-model vllm": "tests/vllm asks a served model",
 }
@@ -87,7 +89,11 @@ def test_own_data_from_import_to_training(tmp_path: Path) -> None:
 def test_the_python_code_runs(tmp_path: Path) -> None:
     (code,) = _blocks("python")
 
-    level, trend = _run([sys.executable, "-c", code], _environment(), tmp_path).split()
+    total, header, _, *rows = _run([sys.executable, "-c", code], _environment(), tmp_path).splitlines()
 
-    assert 0 < float(level) < 100  # the collision holds traffic back
-    assert trend
+    value = re.fullmatch(r"Quantity\(value=([\d.]+), unit='vehicles'\)", total)
+    assert value is not None, total
+    assert 0 < float(value[1]) < 1200  # the collision holds traffic back
+    assert header.split() == ["low", "median", "high", "baseline"]
+    assert rows[0].startswith("2025-10-22 07:40:00+01:00")
+    assert len(rows) == 5

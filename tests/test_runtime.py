@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from mm4st_agent.agent.answer import Answer
+from mm4st_agent.cli import main
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
@@ -86,8 +87,8 @@ def test_the_demo_says_that_it_is_synthetic(runtime: Runtime) -> None:
         ("How much traffic will S039 carry tomorrow at 9 am?", "at most 1 hour"),
         ("Wie viel Verkehr wird an Station S039 in der nächsten Stunde sein?", "only read English"),
         ("Who won the election?", "outside of what I know"),
-        ("How busy will Harbour Bridge be in half an hour?", "Which station do you mean?"),
-        ("What will happen next hour?", "Which station do you mean?"),
+        ("How busy will Harbour Bridge be in half an hour?", "Which station do you mean"),
+        ("What will happen next hour?", "Which station do you mean"),
         ("hello", "Hello!"),
     ],
 )
@@ -205,3 +206,55 @@ def test_answers_side_by_side_and_cancelled_ones_never_meet_a_lock(runtime: Runt
     answers = asyncio.run(crowd())
 
     assert len({re.sub(r"E\d+", "", answer.answer) for answer in answers}) == 1
+
+
+def test_answers_side_by_side_speak_of_their_own_places(runtime: Runtime) -> None:
+    nodes = [f"S{n:03}" for n in range(1, 9)]
+
+    async def crowd() -> list[Answer]:
+        asked = [
+            runtime.ask(f"How busy is {node} right now compared with normal?", thread=f"of {node}") for node in nodes
+        ]
+        return await asyncio.gather(*asked)
+
+    for node, answer in zip(nodes, asyncio.run(crowd()), strict=True):
+        assert node in answer.answer
+        assert not {other for other in nodes if other != node and other in answer.answer}
+        assert {e.args["node"] for e in answer.evidence if "node" in e.args} == {node}
+        assert answer.thread == f"of {node}"
+
+
+def test_a_place_that_may_be_several_is_asked_about_and_the_reply_goes_on(runtime: Runtime) -> None:
+    asked = _ask(runtime, "How busy will Harbour Bridge be in half an hour?")
+    answer = _ask(runtime, "2", thread=asked.thread)
+
+    assert "Which station do you mean" in asked.answer
+    assert asked.choices[1].startswith("S076")
+    assert not [claim for claim in asked.claims if claim.status == "unsupported"]
+    assert answer.question == "How busy will Harbour Bridge be in half an hour?"
+    assert answer.choices == []
+    assert _evidence(answer, "clarify").args["answer"] == asked.choices[1]
+    assert _evidence(answer, "forecast").args["node"] == "S076"
+
+
+def test_a_spent_budget_ends_in_a_partial_answer(tmp_path: Path) -> None:
+    runtime = Runtime(load_settings(home=tmp_path, max_tool_calls=3))
+
+    answer = _ask(runtime, "How much traffic will S039 carry in the next hour?")
+
+    assert answer.answer.startswith("I could not finish this answer")
+    assert re.search(r"\bS039\b.* \[E2\]", answer.answer)
+    assert any("The limit is 3 (MM4ST_MAX_TOOL_CALLS)." in warning for warning in answer.warnings)
+    assert not [claim for claim in answer.claims if claim.status == "unsupported"]
+
+
+def test_choices_are_printed_with_numbers_and_the_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["ask", "How busy will Harbour Bridge be in half an hour?", "--thread", "bridge"])
+    said = capsys.readouterr().out
+    main(["ask", "2", "--thread", "bridge", "--json"])
+    answer = json.loads(capsys.readouterr().out)
+
+    assert "  2. S076 (Harbour Bridge southbound" in said
+    assert "mm4st ask NUMBER --thread bridge" in said
+    assert answer["choices"] == []
+    assert "S076" in answer["answer"]

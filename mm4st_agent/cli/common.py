@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from mm4st_agent.cli.completion import complete_dataset
 from mm4st_agent.errors import MM4STError, UsageError
 
 if TYPE_CHECKING:
@@ -22,10 +24,25 @@ LINE_EVERY_S = 2.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 as_of_option = click.option("--as-of", metavar="T", help="The clock, e.g. 2022-01-25T07:30; nothing later is visible.")
-dataset_option = click.option("--dataset", metavar="D", required=True, help="A registered data set.")
+dataset_option = click.option(
+    "--dataset", metavar="D", required=True, shell_complete=complete_dataset, help="A registered data set."
+)
 chat_model_option = click.option(
     "--chat-model", type=click.Choice(["embedded", "vllm"]), help="Which chat model answers."
 )
+
+
+def examples(*lines: str) -> str:
+    """The epilog of a command: lines that can be typed as they stand."""
+    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
+
+
+def with_short_help(command: click.Command) -> None:
+    """Let a command and those below it take -h, also where they are called by themselves."""
+    command.context_settings.setdefault("help_option_names", ["-h", "--help"])
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            with_short_help(each)
 
 
 class Commands(click.Group):
@@ -38,38 +55,70 @@ class Commands(click.Group):
             return super().main(given, *rest, **{**options, "standalone_mode": False})
         except click.exceptions.Abort:
             sys.exit(130)
-        except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-            sys.stdout = None
-            sys.exit(0)
         except click.ClickException as err:
-            if as_json:
-                print_json(UsageError(err.format_message()).to_json())
-            else:
-                err.show()
-            sys.exit(err.exit_code)
+            _fail(UsageError(err.format_message()).to_json() if as_json else None, err.show, err.exit_code)
         except MM4STError as err:
-            if as_json:
-                print_json(err.to_json())
-            else:
-                click.echo(f"Error: {err}", err=True)
-            sys.exit(err.exit_code)
+            told = f"Error: {err}"
+            _fail(err.to_json() if as_json else None, lambda: click.echo(told, err=True), err.exit_code)
         except Exception as err:  # noqa: BLE001 - the last resort: a bug, shown whole
             traceback.print_exc()
-            if as_json:
-                print_json({"error": {"kind": "bug", "message": repr(err), "hint": "Please report it."}})
-            sys.exit(1)
+            _fail(bug_json(err) if as_json else None, lambda: None, 1)
+
+    # Click itself would exit with 1, the code of a bug, where the reader of our output has seen enough.
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _reader_may_leave():
+            return super().make_context(*args, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _reader_may_leave():
+            return super().invoke(ctx)
 
 
-def open_runtime() -> Runtime:
-    """The runtime of the person's settings."""
+def bug_json(err: Exception) -> dict[str, dict[str, str]]:
+    """The JSON form of what is no error of ours."""
+    return {"error": {"kind": "bug", "message": repr(err), "hint": "Please report it."}}
+
+
+def _fail(told: dict[str, Any] | None, say: Callable[[], None], code: int) -> NoReturn:
+    """Exit with `code` after the JSON object, or the words where there is none."""
+    try:
+        say() if told is None else print_json(told)
+    except BrokenPipeError:
+        _write_to_nobody()
+    sys.exit(code)
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Exit with 0 where stdout is a pipe that nobody reads any more, as with `| head`."""
+    try:
+        yield
+    except BrokenPipeError:
+        _write_to_nobody()
+        sys.exit(0)
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # rich has turned it into this
+            sys.exit(0)
+        raise
+
+
+def _write_to_nobody() -> None:
+    """What is still buffered goes nowhere, so that the end of the process cannot fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_runtime(**overrides: Any) -> Runtime:
+    """The runtime of the person's settings; None among `overrides` leaves a setting as it is."""
     import gc
 
     from mm4st_agent.runtime import Runtime
+    from mm4st_agent.settings import load_settings
 
     # Importing torch and its kin makes objects that stay; looking through them again and again
     # for garbage took a fifth of the time to the first answer.
     gc.set_threshold(100_000, 50, 50)
-    return Runtime()
+    return Runtime(load_settings(**overrides))
 
 
 def print_json(value: Any, indent: int | None = None) -> None:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mm4st_agent.cli.common import as_of_option, confirm, json_option, open_runtime, print_json, progress_bar
+from mm4st_agent.cli.common import (
+    as_of_option,
+    confirm,
+    examples,
+    json_option,
+    open_runtime,
+    print_json,
+    progress_bar,
+)
+from mm4st_agent.cli.completion import complete_dataset
 from mm4st_agent.cli.drafts import show_draft
 from mm4st_agent.cli.importing import data_import, describe, store
 from mm4st_agent.errors import UsageError
@@ -16,7 +25,7 @@ if TYPE_CHECKING:
     from mm4st_agent.data.quality import QualityReport
 
 
-@click.group()
+@click.group(epilog=examples("mm4st data list", "mm4st data describe demo"))
 def data() -> None:
     """The data sets."""
 
@@ -24,7 +33,7 @@ def data() -> None:
 data.add_command(data_import)
 
 
-@data.command("list")
+@data.command("list", epilog=examples("mm4st data list", "mm4st data list --json | jq -r '.datasets[].name'"))
 @json_option
 def data_list(as_json: bool) -> None:
     """Show the registered data sets."""
@@ -40,8 +49,10 @@ def data_list(as_json: bool) -> None:
         click.echo(f"{row['name']:16} {'' if row['available'] else '(files missing) '}{row['title']}")
 
 
-@data.command("describe")
-@click.argument("name")
+@data.command(
+    "describe", epilog=examples("mm4st data describe demo", "mm4st data describe demo --as-of 2025-09-20T12:00 --json")
+)
+@click.argument("name", shell_complete=complete_dataset)
 @as_of_option
 @json_option
 def data_describe(name: str, as_of: str | None, as_json: bool) -> None:
@@ -49,8 +60,8 @@ def data_describe(name: str, as_of: str | None, as_json: bool) -> None:
     describe(open_runtime(), name, as_json, as_of or "end")
 
 
-@data.command("quality")
-@click.argument("name")
+@data.command("quality", epilog=examples("mm4st data quality demo --channel speed --html quality.html"))
+@click.argument("name", shell_complete=complete_dataset)
 @click.option("--channel", help="One quantity; all of them by default.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write the page with pictures to this file.")
 @json_option
@@ -99,8 +110,8 @@ def _print_quality(report: QualityReport) -> None:
             Console().print(table)
 
 
-@data.command("get")
-@click.argument("name")
+@data.command("get", epilog=examples("mm4st data get pems-orange --yes"))
+@click.argument("name", shell_complete=complete_dataset)
 @click.option("--yes", is_flag=True, help="Download without asking.")
 @json_option
 def data_get(name: str, yes: bool, as_json: bool) -> None:
@@ -125,8 +136,8 @@ def data_get(name: str, yes: bool, as_json: bool) -> None:
     describe(runtime, card.name, as_json)
 
 
-@data.command("remove")
-@click.argument("name")
+@data.command("remove", epilog=examples("mm4st data remove my-city"))
+@click.argument("name", shell_complete=complete_dataset)
 @json_option
 def data_remove(name: str, as_json: bool) -> None:
     """Delete the imported data set NAME; its original files stay where they are."""
@@ -137,8 +148,8 @@ def data_remove(name: str, as_json: bool) -> None:
         click.echo(f"Removed {name}.", err=True)
 
 
-@data.command("export")
-@click.argument("name")
+@data.command("export", epilog=examples("mm4st data export demo speeds.parquet --channel speed"))
+@click.argument("name", shell_complete=complete_dataset)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--channel", help="The quantity; the data set's main one by default.")
 @json_option

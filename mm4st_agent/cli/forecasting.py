@@ -8,7 +8,8 @@ from typing import Any, Literal
 import click
 from click.core import ParameterSource
 
-from mm4st_agent.cli.common import dataset_option, json_option, open_runtime, print_json
+from mm4st_agent.cli.common import dataset_option, examples, json_option, open_runtime, print_json
+from mm4st_agent.cli.completion import complete_dataset
 from mm4st_agent.errors import UsageError
 
 FUSIONS = (
@@ -16,9 +17,20 @@ FUSIONS = (
     "contrastive",
 )  # fmt: skip
 LAYOUTS = ("strip", "raster", "dayfold")
+OF_COMPARISON = ("channel", "models", "seeds", "shots", "which", "max_minutes", "backbone", "fresh", "recorded")
+"""Options of `bench forecast --dataset`."""
+OF_AGENT = ("half", "limit", "failures")
+"""Options of `bench agent` and, without the second, of `bench claims`."""
+OF_APP = ("users", "questions", "think")
+"""Options of `bench app`."""
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "mm4st train --dataset demo --channel speed",
+        "mm4st train --dataset demo --backbone numeric --max-minutes 5 --json",
+    )
+)
 @dataset_option
 @click.option("--channel", help="The quantity to forecast; the data set's main one by default.")
 @click.option(
@@ -119,7 +131,7 @@ def _options(backbone: str, options: dict[str, str]) -> dict[str, Any]:
     return {"backbone": backbone, **options}
 
 
-@click.command()
+@click.command(epilog=examples("mm4st backtest --dataset demo", "mm4st backtest --dataset demo --channel speed --json"))
 @dataset_option
 @click.option("--channel", help="The quantity; the data set's main one by default.")
 @json_option
@@ -137,9 +149,25 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
         print_table(report)
 
 
-@click.command()
-@click.argument("what", type=click.Choice(["forecast", "modalities", "latency", "imaging", "explain", "what-if"]))
-@click.option("--dataset", help="Compare ST-VLM with the peers on this data set; for 'forecast'.")
+@click.command(
+    epilog=examples(
+        "mm4st bench forecast",
+        "mm4st bench forecast --dataset pems-orange --models modalities --recorded",
+        "mm4st bench agent --half dev --failures",
+        "mm4st bench app --users 20 --json",
+    )
+)
+@click.argument(
+    "what",
+    type=click.Choice(
+        ["forecast", "modalities", "latency", "imaging", "explain", "what-if", "agent", "claims", "app", "batch"]
+    ),
+)
+@click.option(
+    "--dataset",
+    shell_complete=complete_dataset,
+    help="Compare ST-VLM with the peers on this data set, for 'forecast'; ask only about this one, for 'agent'.",
+)
 @click.option("--channel", help="The quantity; the data set's main one by default.")
 @click.option(
     "--models",
@@ -156,6 +184,20 @@ def backtest(dataset: str, channel: str | None, as_json: bool) -> None:
 )
 @click.option("--fresh", is_flag=True, help="Also make the runs that are on record.")
 @click.option("--recorded", is_flag=True, help="Make no run; show what is on record.")
+@click.option(
+    "--half", type=click.Choice(["dev", "test"]), default="dev", show_default=True, help="For 'agent' and 'claims'."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Questions spread over the half, for 'agent'.")
+@click.option("--failures", is_flag=True, help="Also show what was not as expected, for 'agent' and 'claims'.")
+@click.option("--users", type=click.IntRange(min=1), default=20, show_default=True, help="People at once, for 'app'.")
+@click.option("--questions", type=click.IntRange(min=1), default=200, show_default=True, help="In all, for 'app'.")
+@click.option(
+    "--think",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="Mean seconds between an answer and the next question, for 'app'.",
+)
 @json_option
 def bench(
     what: str,
@@ -169,18 +211,46 @@ def bench(
     backbone: Path | None,
     fresh: bool,
     recorded: bool,
+    half: Literal["dev", "test"],
+    limit: int | None,
+    failures: bool,
+    users: int,
+    questions: int,
+    think: float,
     as_json: bool,
 ) -> None:
     """Measure WHAT against a peer in the same run; a ratio above 1 means that we are ahead."""
+    if what == "app":
+        _refuse(
+            (*OF_COMPARISON, *OF_AGENT, "dataset"), "'bench app' takes no {option}.", "Try: mm4st bench app --users 20"
+        )
+        _bench_app(users, questions, think, as_json)
+        return
+    _refuse(OF_APP, f"'bench {what}' takes no {{option}}.", "Leave it out, or bench 'app'.")
+    if what == "agent":
+        _refuse(OF_COMPARISON, "'bench agent' takes no {option}.", "Try: mm4st bench agent --half dev --failures")
+        _bench_agent(half, dataset, limit, failures, as_json)
+        return
+    if what == "claims":
+        others = (*OF_COMPARISON, "dataset", "limit")
+        _refuse(others, "'bench claims' takes no {option}.", "Try: mm4st bench claims --half test --failures")
+        _bench_claims(half, failures, as_json)
+        return
+    _refuse(OF_AGENT, f"'bench {what}' takes no {{option}}.", "Leave it out, or bench 'agent' or 'claims'.")
     if dataset is None:
-        _refuse_without_dataset()
+        _refuse(
+            OF_COMPARISON,
+            "{option} needs a data set.",
+            "Try: mm4st bench forecast --dataset NAME {option} ...",
+        )
         from eval.bench import print_rows
+        from eval.bench.batch import bench_batch, print_batch
 
-        report = _measured(what)
+        report = bench_batch(open_runtime()) if what == "batch" else _measured(what)
         if as_json:
             print_json(report)
         else:
-            print_rows(report)
+            (print_batch if what == "batch" else print_rows)(report)
         return
     if what != "forecast":
         raise UsageError(f"'bench {what}' takes no data set.", "Leave --dataset out, or bench 'forecast'.")
@@ -236,14 +306,59 @@ def _measured(what: str) -> dict[str, Any]:
             return bench_imaging()
 
 
-def _refuse_without_dataset() -> None:
-    """Options that only the comparison on one data set reads must not be dropped in silence.
+def _bench_agent(
+    half: Literal["dev", "test"], dataset: str | None, limit: int | None, failures: bool, as_json: bool
+) -> None:
+    from eval.bench import print_rows
+    from eval.bench.agent import bench_agent
+    from eval.bench.agent_scores import print_failures, print_groups
+
+    report = bench_agent(open_runtime().settings, half, dataset=dataset, limit=limit, failures=failures)
+    if as_json:
+        print_json(report)
+        return
+    print_failures(report.get("failures", []))
+    print_groups(report)
+    print_rows(report)
+    for name, count in report["skipped"].items():
+        click.echo(f"{count} questions on {name!r} were not asked: its data are not here.", err=True)
+
+
+def _bench_claims(half: Literal["dev", "test"], failures: bool, as_json: bool) -> None:
+    from eval.bench import print_rows
+    from eval.bench.claims import bench_claims, print_claims
+
+    report = bench_claims(half, failures=failures)
+    if as_json:
+        print_json(report)
+        return
+    print_claims(report)
+    print_rows(report)
+
+
+def _bench_app(users: int, questions: int, think_s: float, as_json: bool) -> None:
+    from eval.bench import print_rows
+    from eval.bench.app import bench_app
+
+    report = bench_app(open_runtime(), users=users, questions=questions, think_s=think_s)
+    if as_json:
+        print_json(report)
+        return
+    print_rows(report)
+    for text in report["failures"] + report["mixed"]:
+        click.echo(text, err=True)
+    before, after = report["load"]
+    click.echo(f"Load of the machine: {before:.1f} before, {after:.1f} after.", err=True)
+
+
+def _refuse(names: tuple[str, ...], message: str, hint: str) -> None:
+    """Options that a benchmark does not read must not be dropped in silence.
 
     Raises:
         UsageError: one of them was given.
     """
     context = click.get_current_context()
-    for name in ("channel", "models", "seeds", "shots", "which", "max_minutes", "backbone", "fresh", "recorded"):
+    for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             option = "--" + name.replace("_", "-")
-            raise UsageError(f"{option} needs a data set.", f"Try: mm4st bench forecast --dataset NAME {option} ...")
+            raise UsageError(message.format(option=option), hint.format(option=option))

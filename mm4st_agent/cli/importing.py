@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mm4st_agent.cli.common import confirm, json_option, open_runtime, print_json, progress_bar
-from mm4st_agent.cli.drafts import draft_json, show_draft
+from mm4st_agent.cli.common import confirm, examples, json_option, open_runtime, print_json, progress_bar
+from mm4st_agent.cli.drafts import show_draft
 from mm4st_agent.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path)
 
 
-@click.command("import")
+@click.command(
+    "import",
+    epilog=examples(
+        "mm4st data import speeds.csv --name my-city --channel speed --unit km/h --time-zone Europe/Lisbon",
+        "mm4st data import flows.npz --name my-roads --start 2024-01-01 --step 5min --unit vehicles --edges edges.csv",
+        "mm4st data import trips.csv --name my-trips --layout records --dry-run",
+    ),
+)
 @click.argument("path", type=FILE)
 @click.option("--name", required=True, help="What to call it; letters, digits and '-'.")
 @click.option(
@@ -86,6 +93,8 @@ def data_import(path: Path, name: str, yes: bool, dry_run: bool, as_json: bool, 
     show_draft(draft)
     if dry_run:
         if as_json:
+            from mm4st_agent.data.importing.summary import draft_json
+
             print_json(draft_json(draft))
         return
     if not yes:

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from mm4st_agent.agent.backends.profiles import profile_for, profile_named
 from mm4st_agent.agent.backends.serve import ENVIRONMENT, running_server, server_command, server_environment
+from mm4st_agent.agent.backends.wire import strict_tool
+from tools import ALL_TOOLS
 
 MODEL_NAME = "tiny-idefics3"
 IMAGE_SIZE, PATCH_SIZE, SCALE_FACTOR = 192, 16, 2
@@ -23,26 +26,8 @@ PICTURE_TOKENS = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", 
     f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)
 ]
 
-# Hermes tool calls as in Qwen2.5's template, and pictures in the messages of every role.
-CHAT_TEMPLATE = """
-{%- macro content(message) -%}
-{%- if message.content is string %}{{ message.content }}
-{%- elif message.content %}{% for part in message.content -%}
-{%- if part.type == 'text' %}{{ part.text }}{% else %}<image>{% endif -%}
-{%- endfor %}{% endif -%}
-{%- endmacro -%}
-{%- if tools %}{{ '<|im_start|>system\\nTools, one JSON a line:\\n' }}
-{%- for tool in tools %}{{ tool | tojson + '\\n' }}{% endfor -%}
-{{ 'Call one as <tool_call>{"name": ..., "arguments": ...}</tool_call>.<|im_end|>\\n' }}{% endif -%}
-{%- for message in messages -%}
-{{ '<|im_start|>' + message.role + '\\n' + content(message) }}
-{%- for call in message.tool_calls or [] -%}
-{{ '<tool_call>' + {'name': call.function.name, 'arguments': call.function.arguments} | tojson + '</tool_call>' }}
-{%- endfor -%}
-{{ '<|im_end|>\\n' }}
-{%- endfor -%}
-{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif -%}
-"""
+PROFILE = profile_named("smolvlm")
+"""As `mm4st serve-vlm` serves such checkpoints, with the template that ships."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +63,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image_processor = Idefics3ImageProcessorPil(
         size={"longest_edge": IMAGE_SIZE}, max_image_size={"longest_edge": IMAGE_SIZE}, do_image_splitting=False
     )
-    processor = Idefics3Processor(image_processor, tokenizer, image_seq_len=IMAGE_TOKENS, chat_template=CHAT_TEMPLATE)
+    processor = Idefics3Processor(image_processor, tokenizer, image_seq_len=IMAGE_TOKENS)
     config = Idefics3Config(
         vision_config={
             "hidden_size": 128,
@@ -112,11 +97,12 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _tokenizer():
-    """Byte-level BPE, learnt from the template and a little JSON: any text has tokens, usual ones few."""
+    """Byte-level BPE, learnt from our tools and a little more JSON: any text has tokens, usual ones few."""
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    lines = [CHAT_TEMPLATE, "How much traffic will station 1205330 carry over the next hour, and why?"]
+    lines = [json.dumps(strict_tool(tool.to_json())) for tool in ALL_TOOLS]
+    lines += ["How much traffic will station 1205330 carry over the next hour, and why?"]
     lines += [
         json.dumps({"type": "object", "properties": {"steps": {"type": "integer", "minimum": n}}}) for n in range(9)
     ]
@@ -138,9 +124,8 @@ def _tokenizer():
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
+        eos_token="<end_of_utterance>",
         pad_token="<|endoftext|>",
-        chat_template=CHAT_TEMPLATE,
     )
 
 
@@ -154,11 +139,13 @@ def served(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/v1"
-    command = server_command(tiny_checkpoint, port=port, max_images=MAX_IMAGES)
+    assert profile_for(tiny_checkpoint) == PROFILE
+    command = server_command(tiny_checkpoint, PROFILE, port=port, max_images=MAX_IMAGES, max_model_len=16384)
+    environment = server_environment(tiny_checkpoint, kv_cache_gib=1)
     log = tmp_path_factory.mktemp("vllm") / "server.log"
     tokenizer = Tokenizer.from_file(str(tiny_checkpoint / "tokenizer.json"))
     with ExitStack() as server:
-        server.enter_context(running_server(command, server_environment(tiny_checkpoint), url=url, log=log))
+        server.enter_context(running_server(command, environment, url=url, log=log))
         yield Served(
             url=url,
             model=MODEL_NAME,

@@ -177,14 +177,34 @@ def test_a_call_of_free_choice_is_single_and_has_valid_arguments(chat: ServerCha
     _check_draw(call["args"])
 
 
-def test_without_strict_a_call_of_free_choice_is_garbage(chat: ServerChatModel, served: Any) -> None:
-    """What the two tests above would see if the grammar did not apply."""
+@pytest.mark.parametrize("seed", range(3))
+def test_the_server_holds_calls_to_their_schema_unasked(chat: ServerChatModel, served: Any, seed: int) -> None:
+    """The profile sees to it (`--tool-strict-level`), also for clients that do not say `strict`."""
     tool = strict_tool(DRAW.to_json())
     del tool["function"]["strict"]
 
-    reply = _sampled(chat.bind_tools([tool]), logit_bias={served.tool_call_token: 100.0}).invoke("Draw it.")
+    model = chat.bind_tools([tool], parallel_tool_calls=False)  # which alone holds a call's form, not its arguments
 
-    assert not reply.tool_calls
+    reply = _sampled(model, logit_bias={served.tool_call_token: 100.0}, seed=seed).invoke("Draw it.")
+
+    [call] = reply.tool_calls
+    _check_draw(call["args"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pictures_and_strict_calls_go_together(chat: ServerChatModel, served: Any, seed: int) -> None:
+    """The turn that matters most: tools offered, a call and its reply behind it, two pictures in front of it."""
+    model = bind(chat, [DRAW.to_json()])
+    state = _conversation(turns=1)
+
+    shown = to_wire(state, _png, placement="user", limit=2)
+    reply = _sampled(model, logit_bias={served.tool_call_token: 100.0}, seed=seed).invoke(shown)
+    told = _prompt_tokens(model, to_wire(state, _png, placement="user", limit=0))
+
+    assert reply.usage_metadata is not None
+    assert reply.usage_metadata["input_tokens"] - told > served.picture_tokens
+    [call] = reply.tool_calls
+    _check_draw(call["args"])
 
 
 @pytest.mark.parametrize("tool", ALL_TOOLS, ids=lambda tool: tool.name)

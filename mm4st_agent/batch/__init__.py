@@ -1,0 +1,1 @@
+"""Forecasts of many nodes at once, written as partitioned Parquet."""
