@@ -7,7 +7,6 @@ from datetime import datetime
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Annotated
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 from pydantic import Field
@@ -32,6 +31,8 @@ from tools.road_times import (
 from tools.usual_levels import usual_at
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from mm4st_agent.data.panel import Panel
     from mm4st_agent.forecaster.forecast import Forecast
     from tools.context import ToolContext
@@ -157,6 +158,8 @@ def plan_route(args: PlanRouteIn, ctx: ToolContext) -> PlanRouteOut:
 
 def _check_ends(panel: Panel, graph: nx.DiGraph[str], args: PlanRouteIn) -> None:
     """Refuse a trip that goes nowhere, or that no edges lead along."""
+    import networkx as nx
+
     if args.origin == args.destination:
         raise UsageError(f"The trip begins and ends at {args.origin}.", "Name two stations.")
     for node in (args.origin, args.destination):

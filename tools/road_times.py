@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -23,6 +22,8 @@ from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.slots import extended
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from mm4st_agent.data.card import Channel
     from mm4st_agent.data.panel import Panel
     from mm4st_agent.forecaster.forecast import Forecast, Forecaster
@@ -69,6 +70,8 @@ def speed_of(panel: Panel) -> Channel:
 
 def road_graph(panel: Panel) -> nx.DiGraph[str]:
     """The stations, with `distance` on the edges in the length of the speed's unit; shorter of two between a pair."""
+    import networkx as nx
+
     graph: nx.DiGraph[str] = nx.DiGraph()
     known = set(panel.node_ids)
     for source, target, distance in panel.edges[["source", "target", "distance"]].itertuples(index=False):
@@ -94,6 +97,7 @@ def apart(graph: nx.DiGraph[str], origin: str, destination: str, hours: dict[str
         hours: For each station, hours for one unit of length.
         most: How many.
     """
+    import networkx as nx
 
     def cost(one: str, other: str, data: Any) -> float:
         return float(data["distance"]) * (hours[one] + hours[other]) / 2
