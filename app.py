@@ -17,6 +17,7 @@ from mm4st_agent.web import about, charts, exports, files, maps, uploads
 from mm4st_agent.web.accounts import Accounts
 from mm4st_agent.web.answers import question_of
 from mm4st_agent.web.markup import plain, script
+from mm4st_agent.web.memory import keep
 from mm4st_agent.web.runs import Runs
 from mm4st_agent.web.server import listen, runtimes, serve, signed_in_user, web_app
 from mm4st_agent.web.sign_in import SIGN_OUT_FORM, Gate
@@ -59,14 +60,14 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 Updates = dict[Any, Any]
 
 
-def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, warming: threading.Thread) -> gr.Blocks:
+def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, ready: threading.Event) -> gr.Blocks:
     """The page and its events; nothing is served yet.
 
     Args:
         runtime: That of the app, with its settings.
         runtime_for: Gives a person's runtime by their name.
         runs: The answers under way, of all people.
-        warming: Loads what a first answer needs.
+        ready: What a first answer needs has been loaded.
 
     Raises:
         UsageError: there is no data set of the name in the settings.
@@ -154,7 +155,7 @@ def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, warming: thread
     ) -> AsyncIterator[Updates]:
         talk, thread_id = talk_of(request), known_thread(thread_id) or new_thread()
         view, text = View([], []), question
-        if warming.is_alive():
+        if not ready.is_set():
             gr.Info(
                 "The forecaster and the texts are still being loaded.",
                 duration=20,
@@ -345,8 +346,9 @@ def launch(runtime: Runtime) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(settings.ready_home() / "cache")
     gate = Gate(Accounts(settings.auth_file)) if settings.auth_file else None
     runtime_for = runtimes(runtime, gate)
-    warming = threading.Thread(target=_warm_up, args=[runtime], daemon=True)
-    page = build(runtime, runtime_for, Runs(), warming)
+    ready = threading.Event()
+    warming = threading.Thread(target=_warm_up, args=[runtime, ready], daemon=True)
+    page = build(runtime, runtime_for, Runs(), ready)
     page.queue(max_size=256, default_concurrency_limit=64, api_open=False)
     routers = [part.router(runtime_for) for part in (about, charts, exports, files, maps, uploads)]
     app = web_app(settings, routers, gate)
@@ -393,9 +395,14 @@ def theme() -> gr.themes.Base:
     )
 
 
-def _warm_up(runtime: Runtime) -> None:
-    """Load what a first answer needs, while the person still reads the page."""
+def _warm_up(runtime: Runtime, ready: threading.Event) -> None:
+    """Load what answers need, first that of a first answer, while the person still reads the page."""
     try:
         runtime.warm_up()
+        ready.set()
+        runtime.load_forecasters()
+        keep()
     except MM4STError as err:
         log.warning("Not warmed up: %s", err)
+    finally:
+        ready.set()

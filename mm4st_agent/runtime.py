@@ -258,9 +258,18 @@ class Runtime:
         import mm4st_agent.agent.run  # noqa: F401 - LangGraph takes a second to import
 
         panel = self.registry.open(self.settings.dataset)
+        self.knowledge.search("warm up", panel=panel.until(panel.now), limit=1)
+        self._forecast_once(panel, panel.channel())
+
+    def load_forecasters(self) -> None:
+        """Load all that forecasts on the default data set, so that memory is taken at the start and not by answers."""
+        panel = self.registry.open(self.settings.dataset)
+        for channel in panel.card.channels:
+            self._forecast_once(panel, channel)
+
+    def _forecast_once(self, panel: Panel, channel: Channel) -> None:
         known = panel.until(panel.now)
-        self.knowledge.search("warm up", panel=known, limit=1)
-        self.forecaster(panel, panel.channel()).predict(known, known.nodes_of()[:1], None, 1)
+        self.forecaster(panel, channel).predict(known, known.nodes_of(channel.name)[:1], None, 1)
 
     @cached_property
     def _tracer(self) -> Tracer | None:

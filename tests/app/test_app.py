@@ -71,7 +71,7 @@ def test_a_taken_port_is_named_with_the_variable_that_changes_it(tmp_path: Path)
 
 def test_an_unknown_data_set_stops_the_start() -> None:
     with pytest.raises(UsageError, match=r"no data set 'dmeo'\. Did you mean 'demo'\?"):
-        app.build(runtime := Runtime(load_settings(dataset="dmeo")), runtime.of_user, Runs(), threading.Thread())
+        app.build(runtime := Runtime(load_settings(dataset="dmeo")), runtime.of_user, Runs(), threading.Event())
 
 
 def _works(answer: Answer) -> None:

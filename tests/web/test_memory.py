@@ -15,13 +15,21 @@ kept = small[::1000]
 full = me.memory_info().rss
 del small
 give_back()
-print(os.environ["OMP_NUM_THREADS"], full - me.memory_info().rss)
+freed = full - me.memory_info().rss
+before = me.memory_info().rss
+for n in range(20):
+    cycle = {"array": bytearray(5_000_000)}
+    cycle["itself"] = cycle
+del cycle
+give_back()
+print(os.environ["OMP_NUM_THREADS"], freed, me.memory_info().rss - before)
 """
 
 
-def test_what_is_free_goes_back_to_the_system() -> None:
+def test_what_is_free_goes_back_to_the_system_and_so_do_reference_cycles() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], check=True, capture_output=True, text=True, timeout=120)
 
-    threads, freed = done.stdout.split()
+    threads, freed, left_by_cycles = done.stdout.split()
     assert threads == "1"
     assert int(freed) > 50e6
+    assert int(left_by_cycles) < 20e6
