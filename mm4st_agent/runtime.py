@@ -269,7 +269,7 @@ class Runtime:
 
     def _forecast_once(self, panel: Panel, channel: Channel) -> None:
         known = panel.until(panel.now)
-        self.forecaster(panel, channel).predict(known, known.nodes_of(channel.name)[:1], None, 1)
+        self.forecaster(panel, channel).predict(known, known.nodes_of(channel.name)[:1], channel.name, 1)
 
     @cached_property
     def _tracer(self) -> Tracer | None:

@@ -237,6 +237,17 @@ def test_a_place_that_may_be_several_is_asked_about_and_the_reply_goes_on(runtim
     assert _evidence(answer, "forecast").args["node"] == "S076"
 
 
+def test_loading_the_forecasters_leaves_none_to_load_for_an_answer(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime.load_forecasters()
+
+    monkeypatch.setattr("mm4st_agent.runtime.forecaster_for", lambda *found: pytest.fail("a forecaster was loaded"))
+    panel = runtime.registry.open("demo")
+    for channel in panel.card.channels:
+        assert runtime.forecaster(panel, channel)
+
+
 def test_a_spent_budget_ends_in_a_partial_answer(tmp_path: Path) -> None:
     runtime = Runtime(load_settings(home=tmp_path, max_tool_calls=3))
 
