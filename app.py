@@ -346,8 +346,8 @@ def launch(runtime: Runtime) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(settings.ready_home() / "cache")
     gate = Gate(Accounts(settings.auth_file)) if settings.auth_file else None
     runtime_for = runtimes(runtime, gate)
-    ready = threading.Event()
-    warming = threading.Thread(target=_warm_up, args=[runtime, ready], daemon=True)
+    ready, leaving = threading.Event(), threading.Event()
+    warming = threading.Thread(target=_warm_up, args=[runtime, ready, leaving], daemon=True)
     page = build(runtime, runtime_for, Runs(), ready)
     page.queue(max_size=256, default_concurrency_limit=64, api_open=False)
     routers = [part.router(runtime_for) for part in (about, charts, exports, files, maps, uploads)]
@@ -369,7 +369,12 @@ def launch(runtime: Runtime) -> None:
         run_history=False,
         enable_monitoring=False,
     )
-    serve(app, settings.host, listening, on_start=warming.start)
+    try:
+        serve(app, settings.host, listening, on_start=warming.start)
+    finally:
+        leaving.set()
+        if warming.is_alive():  # a process that ends while another thread computes is aborted
+            warming.join()
 
 
 def head() -> list[str]:
@@ -395,12 +400,19 @@ def theme() -> gr.themes.Base:
     )
 
 
-def _warm_up(runtime: Runtime, ready: threading.Event) -> None:
-    """Load what answers need, first that of a first answer, while the person still reads the page."""
+def _warm_up(runtime: Runtime, ready: threading.Event, leaving: threading.Event) -> None:
+    """Load what answers need, first that of a first answer, while the person still reads the page.
+
+    Args:
+        runtime: That of the app.
+        ready: Is set once a first answer has all it needs, or cannot get it.
+        leaving: The app ends; nothing further is loaded.
+    """
     try:
         runtime.warm_up()
         ready.set()
-        runtime.load_forecasters()
+        if any(leaving.is_set() for _ in runtime.load_forecasters()):
+            return
         keep()
     except MM4STError as err:
         log.warning("Not warmed up: %s", err)

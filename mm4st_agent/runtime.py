@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -261,11 +261,16 @@ class Runtime:
         self.knowledge.search("warm up", panel=panel.until(panel.now), limit=1)
         self._forecast_once(panel, panel.channel())
 
-    def load_forecasters(self) -> None:
-        """Load all that forecasts on the default data set, so that memory is taken at the start and not by answers."""
+    def load_forecasters(self) -> Iterator[Channel]:
+        """Load all that forecasts on the default data set, so that memory is taken at the start and not by answers.
+
+        Yields:
+            Each channel once its forecaster is ready; whoever takes no more leaves the rest to the answers.
+        """
         panel = self.registry.open(self.settings.dataset)
         for channel in panel.card.channels:
             self._forecast_once(panel, channel)
+            yield channel
 
     def _forecast_once(self, panel: Panel, channel: Channel) -> None:
         known = panel.until(panel.now)

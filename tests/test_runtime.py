@@ -240,10 +240,11 @@ def test_a_place_that_may_be_several_is_asked_about_and_the_reply_goes_on(runtim
 def test_loading_the_forecasters_leaves_none_to_load_for_an_answer(
     runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runtime.load_forecasters()
+    loaded = [channel.name for channel in runtime.load_forecasters()]
 
     monkeypatch.setattr("mm4st_agent.runtime.forecaster_for", lambda *found: pytest.fail("a forecaster was loaded"))
     panel = runtime.registry.open("demo")
+    assert loaded == [channel.name for channel in panel.card.channels]
     for channel in panel.card.channels:
         assert runtime.forecaster(panel, channel)
 

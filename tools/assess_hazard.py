@@ -28,8 +28,11 @@ IPMA: dict[int, dict[Level, float]] = {
     6: {"yellow": 30.0, "orange": 41.0, "red": 61.0},
 }
 """mm in so many hours from which Portugal's weather service, IPMA, warns (criteria for the mainland)."""
-CHINA_24H: dict[Level, float] = {"yellow": 50.0, "orange": 100.0, "red": 250.0}
-"""mm in 24 hours: rainstorm, heavy and extraordinary rainstorm of the Chinese standard GB/T 28592-2012."""
+CHINA: dict[int, dict[Level, float]] = {
+    12: {"yellow": 30.0, "orange": 70.0, "red": 140.0},
+    24: {"yellow": 50.0, "orange": 100.0, "red": 250.0},
+}
+"""mm in so many hours: rainstorm, heavy and extraordinary rainstorm of the Chinese standard GB/T 28592-2012."""
 _STORMS: dict[Level, str] = {
     "yellow": "a rainstorm",
     "orange": "a heavy rainstorm",
@@ -93,6 +96,7 @@ class AssessHazardOut(ToolOut):
     base_brier: Annotated[float | None, Unit("1")] = Field(description="That of the same chance at all times.")
     forecasts: int = Field(description="Later moments that such chances were checked on.")
     announced: list[Passage] = Field(description="Log entries that announce rain within the span.")
+    log_announces: bool = Field(description="By the clock the data's log has announced rain at some time.")
     warnings: list[str] = Field(description="What must be said along with these numbers.")
 
 
@@ -158,6 +162,7 @@ def assess_hazard(args: AssessHazardIn, ctx: ToolContext) -> AssessHazardOut:
         base_brier=given(ahead.usual_brier, 3),
         forecasts=ahead.checks,
         announced=[passage_of(panel, entry) for entry in announced],
+        log_announces=bool(entries),
         warnings=list(_warnings(args, panel, rain, ahead, so_far, announced)),
     )
 
@@ -169,7 +174,8 @@ def _threshold(args: AssessHazardIn, span: pd.Timedelta) -> tuple[float, str]:
     for most, levels in IPMA.items():
         if hours <= most:
             return levels[args.level], f"the {args.level} warning of IPMA for {most} hour{'s' if most > 1 else ''}"
-    return CHINA_24H[args.level], f"{_STORMS[args.level]} in 24 hours (GB/T 28592-2012)"
+    most = 12 if hours <= 12 else 24
+    return CHINA[most][args.level], f"{_STORMS[args.level]} in {most} hours (GB/T 28592-2012)"
 
 
 def _warnings(

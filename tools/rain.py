@@ -45,6 +45,8 @@ _LIKE = (
     "the same weather in the hour before, and rain announced in the log or not, as now",
     "the same weather in the hour before, and the same word of rain in the log",
 )
+_LIKE_UNTOLD = (_LIKE[0], _LIKE[0], *["the same weather in the hour before, wet or dry"] * 2)
+"""Of data whose log announces no rain, or that have none."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def outlook(rain: Rain, entries: Sequence[Event], skip: int, steps: int, thresho
         _weights(same, days),
         int(same[finest].sum()),
         len(np.unique(days[same[finest]])),
-        _LIKE[finest],
+        (_LIKE if entries else _LIKE_UNTOLD)[finest],
         checks,
         brier,
         usual,

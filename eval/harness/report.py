@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment
-from markupsafe import Markup
 
 from eval.harness.record import Asked, RunRecord, SuiteScore
 from eval.harness.report_page import PAGE
-from eval.harness.report_pictures import costs_picture, kinds_picture, scores_picture
+from eval.harness.report_pictures import cost_rows, kind_rows, score_rows
 from eval.harness.shown import number
+from eval.harness.statistics import LEAST_ITEMS
 from mm4st_agent.agent.manifest import write_whole
 from mm4st_agent.errors import UsageError
 
 WORST = 20
+WEAK, WEAKEST = 0.75, 5
+"""A kind of item that scores less is weak; so many of them are named at the top."""
 LONGEST_ANSWER = 1500
 """Characters of an answer on the page."""
 
@@ -40,9 +42,10 @@ def page_of(record: RunRecord) -> str:
     return environment.from_string(PAGE).render(
         run=record,
         verdicts=[(suite, _verdict(suite)) for suite in record.suites],
-        scores=Markup(scores_picture(record)),
-        kinds=Markup(kinds_picture(record)),
-        costs=Markup(costs_picture(record)),
+        short=_short(record),
+        scores=score_rows(record),
+        kinds=kind_rows(record),
+        costs=cost_rows(record),
         worst=[_shown(one) for one in worst_items(record.items)],
         missing=[one for one in record.items if one.status != "scored"],
         total=len(record.items),
@@ -74,6 +77,29 @@ def _verdict(suite: SuiteScore) -> str:
     if low > 0:
         return "above the baseline"
     return "below the baseline" if high < 0 else "not told apart from the baseline"
+
+
+def _short(record: RunRecord) -> list[str]:
+    """What the run says, in a few sentences: where the agent beats its baselines, where not, and where it is weak."""
+    suites: dict[str, list[str]] = {}
+    for suite in record.suites:
+        suites.setdefault(_verdict(suite), []).append(suite.name)
+    said = [f"{words.capitalize()}: {', '.join(names)}." for words, names in suites.items()]
+    kinds = [(kind.score, suite.name, kind) for suite in record.suites for kind in suite.kinds]
+    weak = sorted(
+        (score, f"{name}, {kind.kind}: {score:.2f} over {kind.scored}")
+        for score, name, kind in kinds
+        if score is not None and score < WEAK and kind.scored >= LEAST_ITEMS
+    )
+    if weak:
+        said.append(f"Weakest kinds of item: {'; '.join(words for _, words in weak[:WEAKEST])}.")
+    lost = [
+        f"{count} {status}"
+        for status in ("failed", "unscored")
+        if (count := sum(getattr(suite, status) for suite in record.suites))
+    ]
+    said.append(f"Items without a score, which count in no average: {', '.join(lost) or 'none'}.")
+    return said
 
 
 def _shown(one: Asked) -> dict[str, object]:

@@ -1,87 +1,94 @@
-"""The report's pictures, as SVG that stands in the page; words in it are text."""
+"""Where the marks of the report's pictures lie: shares of a row's width, so that the rows fit windows of any width."""
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
     from eval.harness.record import RunRecord, Score
 
-OURS, BASELINE, SPREAD = "#1f5f99", "#c4621a", "#9db7d1"
-_INCHES = 7.2
 MOST_KINDS = 25
 """So many kinds of item are drawn."""
 
 
-def scores_picture(record: RunRecord) -> str:
-    """Score with its interval, and the baseline, by suite."""
-    return _dots([(suite.name, suite) for suite in record.suites], "Score by suite, with its 95 % interval")
+@dataclass(frozen=True)
+class Row:
+    """A line of a picture of scores, which are drawn from 0 to 1.
+
+    Attributes:
+        name: What was scored.
+        note: More on it, such as how many items.
+    """
+
+    name: str
+    note: str
+    score: Score
 
 
-def kinds_picture(record: RunRecord) -> str:
-    """The same by kind of item, those below 1, from the lowest on."""
-    kinds = [(kind.score, suite, kind) for suite in record.suites for kind in suite.kinds]
+@dataclass(frozen=True)
+class CostRow:
+    """A line of the picture of seconds; places are shares of the width, on a scale of decades.
+
+    Attributes:
+        places: Of each item.
+        mean: Place of the mean, whose `seconds` are of one question.
+    """
+
+    name: str
+    places: list[float]
+    mean: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The picture of seconds.
+
+    Attributes:
+        ticks: Words and place of each power of ten.
+    """
+
+    rows: list[CostRow]
+    ticks: list[tuple[str, float]]
+
+
+def score_rows(record: RunRecord) -> list[Row]:
+    """A row for each suite."""
+    return [Row(suite.name, _items(suite.scored), suite) for suite in record.suites]
+
+
+def kind_rows(record: RunRecord) -> list[Row]:
+    """A row for each kind of item below 1, the lowest first."""
+    kinds = [(kind.score, suite.name, kind) for suite in record.suites for kind in suite.kinds]
     below = [(score, suite, kind) for score, suite, kind in kinds if score is not None and score < 1]
     weakest = sorted(below, key=lambda row: row[0])[:MOST_KINDS]
-    rows = [(f"{suite.name}: {kind.kind} ({kind.scored})", kind) for _, suite, kind in weakest]
-    return _dots(rows, "Score by kind of item, with its 95 % interval")
+    return [Row(f"{suite}: {kind.kind}", _items(kind.scored), kind) for _, suite, kind in weakest]
 
 
-def costs_picture(record: RunRecord) -> str:
-    """Seconds a question, by suite: each item a dot, and the mean."""
-    names = [suite.name for suite in record.suites if any(one.suite == suite.name for one in record.items)]
-    figure = Figure(figsize=(_INCHES, 0.9 + 0.34 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    for place, name in enumerate(names):
-        took = [one.seconds / len(one.questions) for one in record.items if one.suite == name]
-        axes.scatter(took, [place] * len(took), s=16, color=SPREAD, alpha=0.6, linewidths=0)
-        axes.scatter([sum(took) / len(took)], [place], s=42, color=OURS, zorder=3)
-    axes.set_xscale("log")
-    axes.set_xlabel("seconds a question; the dark dot is the mean")
-    return _finished(figure, axes, names, "Seconds a question, by suite")
+def cost_rows(record: RunRecord) -> Costs:
+    """Seconds a question, by suite: each item, and their mean."""
+    took: dict[str, list[float]] = {}
+    for one in record.items:
+        took.setdefault(one.suite, []).append(max(one.seconds / len(one.questions), 0.001))
+    every = [seconds for group in took.values() for seconds in group]
+    if not every:
+        return Costs([], [])
+    low, high = math.floor(math.log10(min(every))), math.ceil(math.log10(max(every)))
+    high = max(high, low + 1)
+
+    def place(seconds: float) -> float:
+        return (math.log10(seconds) - low) / (high - low)
+
+    rows = [CostRow(name, [place(s) for s in group], place(_mean(group)), _mean(group)) for name, group in took.items()]
+    return Costs(rows, [(f"{10**power:g} s", place(10.0**power)) for power in range(low, high + 1)])
 
 
-def _dots(rows: Sequence[tuple[str, Score]], title: str) -> str:
-    figure = Figure(figsize=(_INCHES, 0.9 + 0.3 * len(rows)), layout="constrained")
-    axes = figure.subplots()
-    for place, (_, score) in enumerate(rows):
-        if score.low is not None and score.high is not None:
-            axes.plot([score.low, score.high], [place, place], color=SPREAD, linewidth=5, solid_capstyle="round")
-        if score.baseline is not None:
-            axes.scatter([score.baseline], [place], marker="D", s=34, color=BASELINE, zorder=3)
-        if score.score is not None:
-            axes.scatter([score.score], [place], s=46, color=OURS, zorder=4)
-    axes.scatter([], [], s=46, color=OURS, label="score")
-    axes.scatter([], [], marker="D", s=34, color=BASELINE, label="baseline")
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=9, borderaxespad=0)
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_xlabel("score, 0 to 1")
-    return _finished(figure, axes, [name for name, _ in rows], title)
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
-def _finished(figure: Figure, axes: object, names: list[str], title: str) -> str:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axes, Axes)
-    axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.grid(axis="x", color="#e3e3e3")
-    axes.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    return _svg(figure, title)
-
-
-def _svg(figure: Figure, title: str) -> str:
-    import matplotlib as mpl
-
-    page = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
-        figure.savefig(page, format="svg", metadata={"Date": None, "Title": title})
-    drawn = page.getvalue()
-    return drawn[drawn.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+def _items(count: int) -> str:
+    return f"{count} item{'' if count == 1 else 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def suite_task(
         items: What is asked.
         runtime: Answers.
         metadata: For the log.
-        done: Called after each sample.
+        done: Called after each sample that was not cancelled.
     """
 
     @task(name=suite.name)
@@ -104,7 +105,8 @@ def _agent(runtime: EvalRuntime, done: Callable[[], None]) -> Solver:
             state.messages = messages
             state.store.set(ANSWERS, answers)
             state.store.set(COST, asdict(cost))
-            done()
+            if not isinstance(sys.exception(), asyncio.CancelledError):
+                done()
         state.output = ModelOutput.from_content(model=answer.chat_model, content=answer.answer)
         return state
 

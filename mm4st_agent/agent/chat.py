@@ -10,7 +10,7 @@ from typing import Any
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessage, AnyMessage, SystemMessage
 from langchain_core.runnables import Runnable
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 import prompts
 from mm4st_agent.agent.budgets import Budgets
@@ -20,6 +20,10 @@ from mm4st_agent.toolspec import ToolSpec
 
 _EXAMPLES = 3
 """So many places are named to a chat model."""
+
+
+MOST_NAMED = 1000
+"""Of data sets with more places no names are listed."""
 
 
 class Places(BaseModel):
@@ -58,6 +62,8 @@ class Session(BaseModel):
     """`{name, title, unit}`, the main one first."""
     measured: dict[str, Places] = {}
     """By channel; one that is not here is measured everywhere."""
+    names: tuple[str, ...] = Field((), exclude=True)
+    """Of all places that have one, once each; they tell a name that is written small from other words."""
     as_of: str
     """ISO 8601 with the offset of the data's zone."""
     time_zone: str
@@ -69,6 +75,8 @@ class Session(BaseModel):
         nodes = {c.name: measuring(panel, c).node_ids for c in panel.card.channels}
         main = nodes[panel.card.channels[0].name]
         # One of each kind where there are several, so that each can be asked for.
+        every = list(dict.fromkeys(node for ids in nodes.values() for node in ids))
+        named = [panel.place_name(node) for node in every] if len(every) <= MOST_NAMED else []
         others = list(dict.fromkeys(ids[0] for ids in nodes.values() if ids[0] not in main))
         examples = [*main[: 2 if others else _EXAMPLES], *others]
         return cls(
@@ -90,6 +98,7 @@ class Session(BaseModel):
                 for c in panel.card.channels
                 if c.kinds
             },
+            names=tuple(dict.fromkeys(name for node, name in zip(every, named, strict=False) if name != node)),
             as_of=panel.end.isoformat(timespec="minutes"),
             time_zone=panel.card.time_zone,
             step_s=panel.step_s,
@@ -112,7 +121,8 @@ class Session(BaseModel):
     def message(self) -> SystemMessage:
         """The system message: prose for language models, the same facts as fields for the embedded one."""
         return SystemMessage(
-            prompts.load("system").render(session=self), additional_kwargs={"session": self.model_dump()}
+            prompts.load("system").render(session=self),
+            additional_kwargs={"session": {**self.model_dump(), "names": list(self.names)}},
         )
 
 

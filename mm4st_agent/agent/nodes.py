@@ -22,7 +22,7 @@ from mm4st_agent.agent.clarify import ClarifyIn, chosen
 from mm4st_agent.agent.drafting import reply_of
 from mm4st_agent.agent.state import AgentInput, AgentState
 from mm4st_agent.agent.tool_calls import run_calls
-from mm4st_agent.errors import AgentError, UsageError
+from mm4st_agent.errors import UsageError
 
 MAX_REPAIRS = 2
 
@@ -82,9 +82,7 @@ def after_plan(state: AgentState) -> Literal["act", "repair", "conclude", "verif
         return "act"
     if not _faults(reply) or state["draft"]:
         return "verify"
-    if state["repairs"] >= MAX_REPAIRS and partial.found(state):
-        return "conclude"
-    return "repair"
+    return "conclude" if state["repairs"] >= MAX_REPAIRS else "repair"
 
 
 async def act(state: AgentState, runtime: Runtime[AgentContext]) -> dict[str, Any]:
@@ -115,11 +113,6 @@ def ask(state: AgentState, runtime: Runtime[AgentContext]) -> dict[str, Any]:
 def repair(state: AgentState) -> dict[str, Any]:
     """Tell the chat model that its last message could not be read."""
     reply = _last_reply(state)
-    if state["repairs"] >= MAX_REPAIRS:
-        raise AgentError(
-            f"The chat model sent {MAX_REPAIRS + 1} messages that could not be read.",
-            "Ask again, or choose another chat model.",
-        )
     text = prompts.load("repair").render(faults=_faults(reply))
     return {
         "messages": [RemoveMessage(id=reply.id or ""), HumanMessage(text)],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiosqlite
 from langchain_core.runnables import RunnableConfig
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from mm4st_agent.agent.answer import Claim
 from mm4st_agent.agent.ledger import Evidence, EvidenceValue
+from mm4st_agent.agent.threads_rows import Execute, LatestRows
 from mm4st_agent.errors import UsageError
 from mm4st_agent.toolspec import ImageHandle, Passage
 
@@ -32,16 +33,6 @@ SERDE = JsonPlusSerializer(allowed_msgpack_modules=STORED_TYPES)
 
 LOCK_TIMEOUT_S = 30.0
 """How long a write waits for another process that writes to the same threads."""
-
-
-BEFORE = "before"
-"""Namespace of the rows that a thread had when its last question was asked; the graph itself has the empty one."""
-
-_COLUMNS = {
-    "checkpoints": "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata",
-    "writes": "checkpoint_id, task_id, task_path, idx, channel, type, value",
-}
-_BEGUN = "CREATE TABLE IF NOT EXISTS begun (thread_id TEXT PRIMARY KEY, turn INTEGER NOT NULL)"
 
 
 @dataclass(frozen=True)
@@ -65,21 +56,15 @@ Threads = Path | PostgresThreads
 """A SQLite file, or a database."""
 
 
-class Saver(Protocol):
-    """What a checkpointer of ours does besides."""
-
-    async def begin(self, thread: str, turn: int, *, again: bool) -> None:
-        """Keep the thread as it is before a question; or, where that question is asked again, put it back to then.
-
-        Args:
-            thread: Which one; nobody else works in it.
-            turn: Which question of it.
-            again: The question may have been asked; if it never came as far as the thread, there is nothing to undo.
-        """
-
-
-class LatestSaver(AsyncSqliteSaver):
+class LatestSaver(LatestRows, AsyncSqliteSaver):
     """Keeps the latest checkpoint of a thread; each holds the whole state, so that older ones would only take room."""
+
+    columns: ClassVar[Mapping[str, str]] = {
+        "checkpoints": "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata",
+        "writes": "checkpoint_id, task_id, task_path, idx, channel, type, value",
+    }
+    steps = ("checkpoints", "writes")
+    begun = "begun"
 
     async def aput(
         self,
@@ -89,45 +74,30 @@ class LatestSaver(AsyncSqliteSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         saved = await super().aput(config, checkpoint, metadata, new_versions)
-        latest = saved["configurable"]
-        key = (latest["thread_id"], latest["checkpoint_ns"], latest["checkpoint_id"])
-        for table in ("checkpoints", "writes"):
-            async with self.lock:
-                await self.conn.execute(
-                    f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id < ?",
-                    key,
-                )
+        async with self._transaction() as execute:
+            await self._keep_only(execute, saved)
         return saved
-
-    async def begin(self, thread: str, turn: int, *, again: bool) -> None:
-        """See `Saver`."""
-        await self.setup()
-        async with self.lock:
-            await self.conn.execute("BEGIN IMMEDIATE")  # all of it or nothing, also when the process is killed
-            try:
-                begun = await self.conn.execute_fetchall("SELECT turn FROM begun WHERE thread_id = ?", (thread,))
-                known = again and list(begun) == [(turn,)]
-                source, target = (BEFORE, "") if known else ("", BEFORE)
-                for table, columns in _COLUMNS.items():
-                    await self.conn.execute(
-                        f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ?", (thread, target)
-                    )
-                    await self.conn.execute(
-                        f"INSERT INTO {table} (thread_id, checkpoint_ns, {columns})"
-                        f" SELECT thread_id, ?, {columns} FROM {table} WHERE thread_id = ? AND checkpoint_ns = ?",
-                        (target, thread, source),
-                    )
-                await self.conn.execute("INSERT OR REPLACE INTO begun VALUES (?, ?)", (thread, turn))
-                await self.conn.execute("COMMIT")
-            except BaseException:
-                await self.conn.rollback()
-                raise
 
     async def setup(self) -> None:
         first = not self.is_setup
         await super().setup()
         if first:
-            await self.conn.execute(_BEGUN)
+            await self.conn.execute(self._made())
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[Execute]:
+        await self.setup()
+        async with self.lock:
+            await self.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._execute
+                await self.conn.execute("COMMIT")
+            except BaseException:
+                await self.conn.rollback()
+                raise
+
+    async def _execute(self, statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        return list(await self.conn.execute_fetchall(statement, values))
 
 
 def thread_key(place: Threads, thread: str) -> str:

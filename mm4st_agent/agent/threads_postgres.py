@@ -4,32 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from typing import Any, ClassVar, TypeAlias, cast
 
 import psycopg
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.postgres._ainternal import get_connection
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from psycopg import conninfo
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow, dict_row, tuple_row
+from psycopg_pool import AsyncConnectionPool
 
-from mm4st_agent.agent.threads import BEFORE, LOCK_TIMEOUT_S, SERDE, PostgresThreads
+from mm4st_agent.agent.threads import LOCK_TIMEOUT_S, SERDE, PostgresThreads
+from mm4st_agent.agent.threads_rows import Execute, LatestRows
 from mm4st_agent.errors import ServerError, UsageError
 from mm4st_agent.settings import without_login
 
-CONNECT_S = 10
-"""How long to wait for a database that does not answer."""
+Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+_OPTIONS: Mapping[str, Any] = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
 
-_COLUMNS = {
-    "checkpoints": "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata",
-    "checkpoint_blobs": "channel, version, type, blob",
-    "checkpoint_writes": "checkpoint_id, task_id, task_path, idx, channel, type, blob",
-}
-_BEGUN = "CREATE TABLE IF NOT EXISTS mm4st_begun (thread_id TEXT PRIMARY KEY, turn INTEGER NOT NULL)"
-_TABLES = (*_COLUMNS, "mm4st_begun")
+CONNECT_S = 10
+"""How long to wait for a database that does not answer, or for a free connection."""
+MOST_CONNECTIONS = 8
+"""Of one event loop to one database, however many questions are asked at once."""
+
 _UNREFERENCED = """
     DELETE FROM checkpoint_blobs b WHERE thread_id = %s AND checkpoint_ns = %s AND NOT EXISTS (
         SELECT 1 FROM checkpoints c, jsonb_each_text(c.checkpoint -> 'channel_versions') v
@@ -40,10 +43,16 @@ _UNREFERENCED = """
 _SETUP_LOCK = 0x6D6D347374  # "mm4st"
 
 
-class PostgresSaver(AsyncPostgresSaver):
+class PostgresSaver(LatestRows, AsyncPostgresSaver):
     """Keeps the latest checkpoint of a thread, as `LatestSaver` does."""
 
-    conn: psycopg.AsyncConnection[DictRow]
+    columns: ClassVar[Mapping[str, str]] = {
+        "checkpoints": "checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata",
+        "checkpoint_blobs": "channel, version, type, blob",
+        "checkpoint_writes": "checkpoint_id, task_id, task_path, idx, channel, type, blob",
+    }
+    steps = ("checkpoints", "checkpoint_writes")
+    begun = "mm4st_begun"
 
     async def aput(
         self,
@@ -56,82 +65,112 @@ class PostgresSaver(AsyncPostgresSaver):
         checkpoint = cast("Checkpoint", {**checkpoint, "channel_values": values})
         saved = await super().aput(config, checkpoint, metadata, new_versions)
         latest = saved["configurable"]
-        thread = latest["thread_id"], latest["checkpoint_ns"]
-        async with self.lock, self.conn.transaction():
-            for table in ("checkpoints", "checkpoint_writes"):
-                await self.conn.execute(
-                    f"DELETE FROM {table} WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id < %s",
-                    (*thread, latest["checkpoint_id"]),
-                )
-            await self.conn.execute(_UNREFERENCED, thread)
+        async with self._transaction() as execute:
+            await self._keep_only(execute, saved)
+            await execute(_UNREFERENCED, (latest["thread_id"], latest["checkpoint_ns"]))
         return saved
 
-    async def begin(self, thread: str, turn: int, *, again: bool) -> None:
-        """See `Saver`."""
-        async with self.lock, self.conn.transaction():
-            found = await self.conn.execute("SELECT turn FROM mm4st_begun WHERE thread_id = %s", (thread,))
-            begun = await found.fetchone()
-            known = again and begun is not None and begun["turn"] == turn
-            source, target = (BEFORE, "") if known else ("", BEFORE)
-            for table, columns in _COLUMNS.items():
-                await self.conn.execute(
-                    f"DELETE FROM {table} WHERE thread_id = %s AND checkpoint_ns = %s", (thread, target)
-                )
-                await self.conn.execute(
-                    f"INSERT INTO {table} (thread_id, checkpoint_ns, {columns})"
-                    f" SELECT thread_id, %s, {columns} FROM {table} WHERE thread_id = %s AND checkpoint_ns = %s",
-                    (target, thread, source),
-                )
-            await self.conn.execute(
-                "INSERT INTO mm4st_begun VALUES (%s, %s) ON CONFLICT (thread_id) DO UPDATE SET turn = excluded.turn",
-                (thread, turn),
-            )
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[Execute]:
+        async with self.lock, get_connection(self.conn) as connection, connection.transaction():
 
-    async def setup(self) -> None:
-        """Make what is missing. Only one process does so at a time, and one that finds all waits for nobody."""
-        if await self._is_ready():
-            return
-        started = time.monotonic()
-        while True:  # a wait for the lock inside of Postgres would keep CREATE INDEX CONCURRENTLY from its end
-            got = await (await self.conn.execute("SELECT pg_try_advisory_lock(%s) AS got", (_SETUP_LOCK,))).fetchone()
-            if got is not None and got["got"]:
-                break
-            if time.monotonic() - started > LOCK_TIMEOUT_S:
-                raise psycopg.OperationalError("another process has been setting it up for too long")
-            await asyncio.sleep(0.05)
-        try:
-            await super().setup()
-            await self.conn.execute(_BEGUN)
-        finally:
-            await self.conn.execute("SELECT pg_advisory_unlock(%s)", (_SETUP_LOCK,))
+            async def execute(statement: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+                async with connection.cursor(row_factory=tuple_row) as cursor:
+                    await cursor.execute(statement.replace("?", "%s"), values)
+                    return await cursor.fetchall() if cursor.description else []
 
-    async def _is_ready(self) -> bool:
-        try:
-            found = await self.conn.execute(
-                "SELECT max(v) AS v, to_regclass('mm4st_begun') IS NOT NULL AS begun FROM checkpoint_migrations"
-            )
-        except psycopg.errors.UndefinedTable:
-            return False
-        row = await found.fetchone()
-        return row is not None and bool(row["begun"]) and row["v"] == len(self.MIGRATIONS) - 1
+            yield execute
 
 
 @asynccontextmanager
 async def open_database(place: PostgresThreads) -> AsyncGenerator[PostgresSaver]:
-    """Connect, and make the tables where they are missing.
+    """Threads of a database, whose tables are made where they are missing.
+
+    Questions of one event loop share connections, each of which is taken for one step only.
 
     Raises:
         UsageError: the address is no address of a database.
         ServerError: the database does not answer, or refuses.
     """
     with _readable_errors(place):
-        connection = await psycopg.AsyncConnection.connect(
-            _address(place), autocommit=True, prepare_threshold=0, row_factory=dict_row
-        )
-        async with connection:
-            saver = PostgresSaver(connection, serde=SERDE)
+        async with _connections(_address(place)) as pool:
+            yield PostgresSaver(pool, serde=SERDE)
+
+
+@dataclass
+class _Shared:
+    """The connections of one event loop to one database, and how many questions use them."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    pool: Pool | None = None
+    users: int = 0
+
+
+_SHARED: dict[tuple[asyncio.AbstractEventLoop, str], _Shared] = {}
+
+
+@asynccontextmanager
+async def _connections(address: str) -> AsyncGenerator[Pool]:
+    """Those that questions asked at the same time share; closed with the last of them, as their loop may end then."""
+    key = asyncio.get_running_loop(), address
+    shared = _SHARED.setdefault(key, _Shared())
+    shared.users += 1
+    try:
+        async with shared.lock:
+            if shared.pool is None:
+                await _make_ready(address)
+                shared.pool = await _opened(address)
+        yield shared.pool
+    finally:
+        shared.users -= 1
+        if not shared.users:
+            del _SHARED[key]
+            if shared.pool is not None:
+                await shared.pool.close()
+
+
+async def _opened(address: str) -> Pool:
+    pool: Pool = AsyncConnectionPool(
+        address, connection_class=Connection, kwargs=dict(_OPTIONS), min_size=0, max_size=MOST_CONNECTIONS, open=False,
+        timeout=CONNECT_S, check=AsyncConnectionPool.check_connection,
+    )  # fmt: skip
+    await pool.open()
+    return pool
+
+
+async def _make_ready(address: str) -> None:
+    """Make what is missing, by a connection of its own: its error says what is wrong, a pool only that it waited.
+
+    Only one process does so at a time, and one that finds all waits for nobody.
+    """
+    async with await Connection.connect(address, **_OPTIONS) as connection:
+        if await _is_ready(connection):
+            return
+        started = time.monotonic()
+        while True:  # a wait for the lock inside of Postgres would keep CREATE INDEX CONCURRENTLY from its end
+            got = await (await connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (_SETUP_LOCK,))).fetchone()
+            if got is not None and got["got"]:
+                break
+            if time.monotonic() - started > LOCK_TIMEOUT_S:
+                raise psycopg.OperationalError("another process has been setting it up for too long")
+            await asyncio.sleep(0.05)
+        saver = PostgresSaver(connection, serde=SERDE)
+        try:
             await saver.setup()
-            yield saver
+            await connection.execute(saver._made())
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock(%s)", (_SETUP_LOCK,))
+
+
+async def _is_ready(connection: Connection) -> bool:
+    try:
+        found = await connection.execute(
+            "SELECT max(v) AS v, to_regclass('mm4st_begun') IS NOT NULL AS begun FROM checkpoint_migrations"
+        )
+    except psycopg.errors.UndefinedTable:
+        return False
+    row = await found.fetchone()
+    return row is not None and bool(row["begun"]) and row["v"] == len(PostgresSaver.MIGRATIONS) - 1
 
 
 def forget(place: PostgresThreads, thread: str) -> None:
@@ -141,7 +180,7 @@ def forget(place: PostgresThreads, thread: str) -> None:
         UsageError, ServerError: as for `open_database`.
     """
     with _readable_errors(place), psycopg.connect(_address(place)) as connection:
-        for table in _TABLES:
+        for table in (*PostgresSaver.columns, PostgresSaver.begun):
             found = connection.execute("SELECT to_regclass(%s)", (table,)).fetchone()
             if found is not None and found[0] is not None:
                 connection.execute(f"DELETE FROM {table} WHERE thread_id = %s", (place.key(thread),))

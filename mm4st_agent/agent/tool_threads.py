@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 P = ParamSpec("P")
 T = TypeVar("T")
 
+NAME = "mm4st-tool"
+"""Of the threads."""
 AT_ONCE = (os.cpu_count() or 1) + 1
 """So many tools run side by side, over all conversations of an event loop; further ones wait their turn."""
 
@@ -54,6 +56,6 @@ async def run_aside(limit_s: float, function: Callable[P, T], *args: P.args, **k
             with suppress(RuntimeError):  # the loop is closed, so nobody waits
                 loop.call_soon_threadsafe(settle, *outcome)
 
-        threading.Thread(target=work, name="mm4st-tool", daemon=True).start()
+        threading.Thread(target=work, name=NAME, daemon=True).start()
         async with asyncio.timeout(limit_s):
             return await done

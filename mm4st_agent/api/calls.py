@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -31,9 +32,10 @@ PLACES = frozenset({"node", "other", "beside", "highlight", "source", "target", 
 """Arguments that are a place, at any depth."""
 
 
-class Calls:
+class Calls(ABC):
     """A session as its methods see it."""
 
+    @abstractmethod
     def _run(self, tool: str, **given: Any) -> Result[Any]:
         """Call a tool with a method's parameters.
 
@@ -41,4 +43,3 @@ class Calls:
             UsageError: a place that is none, or may be several.
             ToolError: a bad argument, or a known failure inside the tool.
         """
-        raise NotImplementedError

@@ -2,13 +2,14 @@
 
 `scoring.track_record` holds the whole series of all nodes, and its inputs, at once. Of what it finds, a batch needs
 only the mean absolute errors, which say what leads. Here the network sees some windows at a time, with no more history
-than they read, and the baselines some nodes at a time.
+than they read, and the baselines some nodes at a time; between the two, what the network said lies in a file.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import tempfile
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +22,11 @@ from mm4st_agent.forecaster.card import StepErrors, TestErrors
 from mm4st_agent.forecaster.checkpoint import Checkpoint
 from mm4st_agent.forecaster.config import MEDIAN
 from mm4st_agent.forecaster.evaluation import MAX_CELLS
-from mm4st_agent.forecaster.measured import observed_in
 from mm4st_agent.forecaster.scoring import LEAST_WINDOWS, RECORD_WINDOWS, parts
-from mm4st_agent.forecaster.slots import extended, slots_of
+from mm4st_agent.forecaster.slots import extended
 
 Array = NDArray[np.float32]
 
-WINDOWS = 24
-"""Windows that the network sees at a time."""
 NODES = 64
 """Nodes that the baselines see at a time."""
 
@@ -57,9 +55,26 @@ def errors_so_far(checkpoint: Checkpoint, panel: Panel) -> TestErrors | None:
 
 
 def _errors(checkpoint: Checkpoint, panel: Panel, train: slice, origins: NDArray[np.intp], stride: int) -> TestErrors:
-    model, horizon = checkpoint.card.model, checkpoint.card.network.horizon
-    chunks = np.array_split(origins, -(-len(origins) // WINDOWS))
-    medians = np.concatenate([_medians(checkpoint, panel, some) for some in chunks])
+    with tempfile.TemporaryFile() as file:
+        medians = Medians(file, len(origins), checkpoint.card.network.horizon, len(panel.node_ids))
+        _foresee(checkpoint, panel, origins, medians)
+        return _compared(checkpoint, panel, train, origins, stride, medians)
+
+
+def _foresee(checkpoint: Checkpoint, panel: Panel, origins: NDArray[np.intp], medians: Medians) -> None:
+    """Write what the network says of the windows."""
+    from mm4st_agent.forecaster.windowing import in_pieces  # brings torch, which baselines do without
+
+    first = 0
+    for fan in in_pieces(checkpoint, panel, origins):
+        medians.put(first, checkpoint.card.calibration.bounded(fan[..., MEDIAN]))
+        first += len(fan)
+
+
+def _compared(
+    checkpoint: Checkpoint, panel: Panel, train: slice, origins: NDArray[np.intp], stride: int, medians: Medians
+) -> TestErrors:
+    model, horizon = checkpoint.card.model, medians.horizon
     measured, known = 0, dict.fromkeys(BASELINES, 0)
     for _, truth, points in _blocks(checkpoint, panel, train, origins):
         there = np.isfinite(truth)
@@ -74,10 +89,10 @@ def _errors(checkpoint: Checkpoint, panel: Panel, train: slice, origins: NDArray
     kept = [name for name in BASELINES if known[name] >= measured / 2]  # as `evaluate` does, lest it empty the table
     sums = {name: np.zeros(horizon) for name in (model, *kept)}
     cells = np.zeros(horizon, dtype=np.int64)
-    for positions, truth, points in _blocks(checkpoint, panel, train, origins):
+    for block, truth, points in _blocks(checkpoint, panel, train, origins):
         counts = np.isfinite(truth) & np.all([np.isfinite(points[name]) for name in kept], axis=0)
         cells += counts.sum(axis=(0, 2))
-        for name, found in (*((name, points[name]) for name in kept), (model, medians[:, :, positions])):
+        for name, found in (*((name, points[name]) for name in kept), (model, medians.of(block))):
             sums[name] += np.abs(truth - found, dtype=np.float64).sum(axis=(0, 2), where=counts)
     undefined = (None,) * horizon
     by_step = {
@@ -97,28 +112,45 @@ def _errors(checkpoint: Checkpoint, panel: Panel, train: slice, origins: NDArray
     )  # fmt: skip
 
 
-def _medians(checkpoint: Checkpoint, panel: Panel, origins: NDArray[np.intp]) -> Array:
-    """`(W, H, N)` what the network says of windows near to each other, from the readings that it needs for them."""
-    from mm4st_agent.forecaster.inputs import steps_read  # brings torch, which baselines do without
+class Medians:
+    """What a network said of some windows, `(W, H, N)` in a file: written by windows, read by blocks of `NODES` nodes.
 
-    card = checkpoint.card
-    first = max(0, int(origins[0]) - steps_read(card.network.history, panel.step_s))
-    read = slice(first, int(origins[-1]) + card.network.horizon)  # what begins at an origin is placed by its steps
-    cut = dataclasses.replace(panel, data=panel.data.isel(time=read))
-    slots = slots_of(extended(cut.times, card.network.horizon), panel.step_s, panel.card.holidays)
-    inputs = checkpoint.inputs(cut, observed_in(panel, card.channel, read), slots)
-    return card.calibration.bounded(checkpoint.quantiles(inputs, origins - first)[..., MEDIAN])
+    Args:
+        file: Open for both, empty; closed by the caller.
+        windows: W.
+        horizon: H.
+        nodes: N.
+    """
+
+    def __init__(self, file: IO[bytes], windows: int, horizon: int, nodes: int) -> None:
+        self._file, self.windows, self.horizon, self.nodes = file, windows, horizon, nodes
+
+    def put(self, first: int, values: Array) -> None:
+        """Write `(w, H, N)` of the windows from `first` on."""
+        for start in range(0, self.nodes, NODES):
+            part = np.ascontiguousarray(values[..., start : start + NODES], dtype=np.float32)
+            self._file.seek(self.horizon * (self.windows * start + first * part.shape[-1]) * part.itemsize)
+            self._file.write(part.tobytes())
+
+    def of(self, block: slice) -> Array:
+        """`(W, H, n)` of one block, `slice(k * NODES, (k + 1) * NODES)`."""
+        width = min(block.stop, self.nodes) - block.start
+        shape = self.windows, self.horizon, width
+        size = np.dtype(np.float32).itemsize
+        self._file.seek(self.horizon * self.windows * block.start * size)
+        return np.frombuffer(self._file.read(size * int(np.prod(shape))), dtype=np.float32).reshape(shape)
 
 
 def _blocks(
     checkpoint: Checkpoint, panel: Panel, train: slice, origins: NDArray[np.intp]
-) -> Iterator[tuple[NDArray[np.intp], Array, dict[str, Array]]]:
-    """Positions of some nodes, what was measured at the forecast steps `(W, H, n)`, and what each baseline said."""
+) -> Iterator[tuple[slice, Array, dict[str, Array]]]:
+    """The place of some nodes, what was measured at the forecast steps `(W, H, n)`, and what each baseline said."""
     card, ids = checkpoint.card, panel.node_ids
     times = extended(panel.times, card.network.horizon)
-    for positions in np.array_split(np.arange(len(ids)), -(-len(ids) // NODES)):
-        observed = panel.only([ids[position] for position in positions]).observed(card.channel)
+    for start in range(0, len(ids), NODES):
+        block = slice(start, start + NODES)
+        observed = panel.only(ids[block]).observed(card.channel)
         history = History.of(observed, times, step_s=panel.step_s, holidays=panel.card.holidays, known=train)
         truth = truth_at(observed, origins, card.network.horizon)
         points = {name: FUNCTIONS[name](history, origins, card.network.horizon) for name in BASELINES}
-        yield positions, truth, {name: card.calibration.bounded(point) for name, point in points.items()}
+        yield block, truth, {name: card.calibration.bounded(point) for name, point in points.items()}

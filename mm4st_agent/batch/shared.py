@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,14 +67,14 @@ class SharedForecaster(TrainedForecaster):
     two days.
     """
 
-    def __init__(self, folder: Path, outlook: Outlook) -> None:
-        super().__init__(folder)
-        self._outlook = outlook
+    def __init__(self, forecaster: TrainedForecaster, outlook: Outlook) -> None:
+        super().__init__(forecaster.folder)
+        self._forecaster, self._outlook = forecaster, outlook
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
-        """See `TrainedForecaster.checkpoint`."""
-        read = super().checkpoint
+        """See `TrainedForecaster.checkpoint`; the weights are those that `forecaster` has read."""
+        read = self._forecaster.checkpoint
         return _Foreseen(**{part.name: getattr(read, part.name) for part in fields(read)}, known=self._outlook.fan)
 
     def _known(self, panel: Panel) -> tuple[Record, Widths, TestErrors | None]:

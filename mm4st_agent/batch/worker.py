@@ -47,7 +47,7 @@ class Worker:
             )
         self._shared = outlook is not None
         if outlook is not None and isinstance(forecaster, TrainedForecaster):
-            forecaster = SharedForecaster(forecaster.folder, outlook)
+            forecaster = SharedForecaster(forecaster, outlook)
         self._forecaster = forecaster
 
     def __call__(self, block: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +55,7 @@ class Commands(click.Group):
         try:
             return super().main(given, *rest, **{**options, "standalone_mode": False})
         except click.exceptions.Abort:
-            sys.exit(130)
+            _leave(130)
         except click.ClickException as err:
             _fail(UsageError(err.format_message()).to_json() if as_json else None, err.show, err.exit_code)
         except MM4STError as err:
@@ -78,6 +79,17 @@ class Commands(click.Group):
 def bug_json(err: Exception) -> dict[str, dict[str, str]]:
     """The JSON form of what is no error of ours."""
     return {"error": {"kind": "bug", "message": repr(err), "hint": "Please report it."}}
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit; at once where a tool still computes: its native code would abort the process while Python ends."""
+    from mm4st_agent.agent.tool_threads import NAME
+
+    if any(thread.name == NAME for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _fail(told: dict[str, Any] | None, say: Callable[[], None], code: int) -> NoReturn:

@@ -89,11 +89,19 @@ def run(
     from mm4st_agent.settings import load_settings
 
     options = Options(target, chat_model, half, limit, epochs, seed, max_samples, fresh)
+    answered = "Nothing is answered yet"
     try:
-        with progress_bar("Questions") as progress:
+        with progress_bar("Questions") as advance:
+
+            def progress(done: int, total: int | None) -> None:
+                nonlocal answered
+                answered = f"{done} of {total} questions are answered"
+                advance(done, total)
+
             record = run_suites(load_settings(), options, progress=progress)
     except KeyboardInterrupt:
-        click.echo("Stopped; the same command goes on from here.", err=True)
+        again = "without --fresh goes" if fresh else "goes"
+        click.echo(f"Stopped. {answered}; the same command {again} on from there.", err=True)
         raise
     if as_json:
         print_json(record.to_json())

@@ -35,11 +35,10 @@ def mcp(over_http: bool, port: int | None, token_file: Path | None) -> None:
 
 
 async def _serve_stdio() -> None:
-    from mcp.server.stdio import stdio_server
-
     from mm4st_agent.mcp.server import mcp_server
+    from mm4st_agent.mcp.stdio import bounded_stdio
 
-    async with stdio_server() as (incoming, outgoing):  # from here on, what else is printed goes to stderr
+    async with bounded_stdio() as (incoming, outgoing):  # from here on, what else is printed goes to stderr
         server = mcp_server(open_runtime())
         await server.run(incoming, outgoing, server.create_initialization_options())
 

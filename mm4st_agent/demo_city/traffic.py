@@ -20,6 +20,9 @@ ENTRY_OUTSIDE_VPH = 4500.0
 AVOID_BELOW = 0.25
 """Drivers avoid a road that takes in less than this share of its capacity."""
 
+REACH = pd.Timedelta(days=1)
+"""A cause puts nothing on the roads longer before its start or after its end than this."""
+
 
 def roads_of(network: Network) -> Roads:
     """The network cut into cells, with a zone at each junction that has a land use."""
@@ -51,10 +54,11 @@ class TrafficModel:
         Args:
             state: Traffic at the start of the first step.
             time: `(S,)` starts of the steps, in the zone of the city.
-            causes: All that act.
+            causes: All that act; those farther than `REACH` from the span change nothing in it.
             rain: `(S,)` mm/h.
         """
-        causes = tuple(causes)
+        first, last = time[0] - REACH, time[-1] + REACH
+        causes = tuple(cause for cause in causes if cause.start <= last and cause.end >= first)
         demand, turns = self._demand.boundary(time, causes)
         boundary = Boundary(
             demand=demand,

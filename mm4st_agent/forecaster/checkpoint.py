@@ -20,8 +20,8 @@ from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.baselines import BASELINES
 from mm4st_agent.forecaster.calibration import Residuals
 from mm4st_agent.forecaster.card import FORMAT, CheckpointCard, PretrainedBase
-from mm4st_agent.forecaster.measured import latest
-from mm4st_agent.forecaster.recent import AS_CALIBRATED, DAYS, Intervals, Widths
+from mm4st_agent.forecaster.measured import observed_in
+from mm4st_agent.forecaster.recent import AS_CALIBRATED, DAYS, Intervals, Pieces, Widths, in_turn
 from mm4st_agent.forecaster.slots import Slots, extended, slots_a_day, slots_of
 
 if TYPE_CHECKING:
@@ -47,12 +47,19 @@ class Checkpoint:
     preparation: Prepared
     residuals: Mapping[str, Residuals]
 
-    def inputs(self, panel: Panel, observed: NDArray[np.float32], slots: Slots) -> AnyInputs:
+    def inputs(
+        self,
+        panel: Panel,
+        observed: NDArray[np.float32],
+        slots: Slots,
+        *,
+        level: NDArray[np.float32] | None = None,
+    ) -> AnyInputs:
         """What the network reads of a series; see `networks.inputs_of`."""
         from mm4st_agent.forecaster.networks import inputs_of
 
         channel = panel.channel(self.card.channel)
-        return inputs_of(self.preparation, self.card.network, panel, channel, observed, slots)
+        return inputs_of(self.preparation, self.card.network, panel, channel, observed, slots, level=level)
 
     def fan(self, panel: Panel, widths: Widths = AS_CALIBRATED) -> NDArray[np.float32]:
         """`(H, N, 5)` quantiles of the steps after the panel's end, of which only the recent ones are read.
@@ -61,30 +68,28 @@ class Checkpoint:
             panel: With the nodes of the checkpoint and no others.
             widths: What `widths` gave at the panel's end; without, intervals are as wide as on the validation part.
         """
-        readings, inputs, slots = self._read(panel, 0)
-        intervals = self.intervals(inputs, readings, slots)
-        fan = intervals.calibrated(np.array([len(readings)]))
+        intervals = self._lately(panel, 0)
+        fan = intervals.calibrated(np.array([len(intervals.observed)]))
         return np.asarray(intervals.widened(fan, np.array([widths], dtype=np.float32))[0])
 
     def widths(self, panel: Panel) -> Widths:
         """What the intervals of a forecast from the panel's end are to be multiplied by; see `recent`."""
         reach = (DAYS + 1) * slots_a_day(panel.step_s) + 2 * self.card.network.horizon
-        readings, inputs, slots = self._read(panel, reach)
-        origins = np.array([len(readings)])
-        one, two, three, four = self.intervals(inputs, readings, slots).recent(origins).at(origins)[0].tolist()
+        intervals = self._lately(panel, reach)
+        origins = np.array([len(intervals.observed)])
+        one, two, three, four = intervals.recent(origins).at(origins)[0].tolist()
         return one, two, three, four
 
     def intervals(self, inputs: AnyInputs, observed: NDArray[np.float32], slots: Slots) -> Intervals:
         """From origins in a series `observed` `(T, N)` to the quantiles of forecasts."""
-        shape = self.card.network
-        return Intervals(
-            lambda origins: self.quantiles(inputs, origins),
-            self.card.calibration,
-            observed,
-            slots,
-            shape.history,
-            shape.horizon,
+        horizon, nodes = self.card.network.horizon, observed.shape[1]
+        return self._intervals(
+            in_turn(lambda origins: self.quantiles(inputs, origins), horizon, nodes), observed, slots
         )
+
+    def _intervals(self, pieces: Pieces, observed: NDArray[np.float32], slots: Slots) -> Intervals:
+        shape = self.card.network
+        return Intervals(pieces, self.card.calibration, observed, slots, shape.history, shape.horizon)
 
     def quantiles(self, inputs: AnyInputs, origins: NDArray[np.integer]) -> NDArray[np.float32]:
         """Uncalibrated quantiles `(W, H, N, 5)`; see `networks.quantiles_at`."""
@@ -92,16 +97,16 @@ class Checkpoint:
 
         return quantiles_at(self.network, self.preparation, inputs, origins)
 
-    def _read(self, panel: Panel, reach: int) -> tuple[NDArray[np.float32], AnyInputs, Slots]:
-        """The last measured readings `(S, N)` that forecasts from the last `reach` steps on read, and their inputs."""
-        from mm4st_agent.forecaster.inputs import steps_read
+    def _lately(self, panel: Panel, reach: int) -> Intervals:
+        """Of forecasts from the last `reach` steps of `panel` on, or from its end; no more is read than they need."""
+        from mm4st_agent.forecaster.windowing import in_pieces
 
-        values, imputed = latest(panel, self.card.channel, steps_read(self.card.network.history, panel.step_s) + reach)
-        readings = np.where(imputed, np.float32(np.nan), values)
-        cut = dataclasses.replace(panel, data=panel.data.isel(time=slice(-len(readings), None)))
-        times = extended(cut.times, self.card.network.horizon)
-        slots = slots_of(times, panel.step_s, panel.card.holidays)
-        return readings, self.inputs(cut, readings, slots), slots
+        shape = self.card.network
+        first = max(0, len(panel.times) - max(2, shape.history + reach))  # a panel has two steps or more
+        cut = dataclasses.replace(panel, data=panel.data.isel(time=slice(first, None)))
+        slots = slots_of(extended(cut.times, shape.horizon), panel.step_s, panel.card.holidays)
+        readings = observed_in(panel, self.card.channel, slice(first, None))
+        return self._intervals(lambda origins: in_pieces(self, panel, origins + first), readings, slots)
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:

@@ -138,7 +138,12 @@ class Preparation:
         return cls(Scaler(mean, std), arrays["profile"], neighbours, eigenvectors)
 
     def inputs(
-        self, observed: NDArray[np.float32], slots: Slots, *, profile: NDArray[np.float32] | None = None
+        self,
+        observed: NDArray[np.float32],
+        slots: Slots,
+        *,
+        profile: NDArray[np.float32] | None = None,
+        level: NDArray[np.float32] | None = None,
     ) -> Inputs:
         """Turn readings into model inputs.
 
@@ -146,6 +151,7 @@ class Preparation:
             observed: `(T, N)` measured readings in the channel's unit; NaN is missing or imputed.
             slots: Of T' >= T steps, the first T of which are those of `observed`.
             profile: `(T', N)` to use in place of the stored profile, in the channel's unit.
+            level: `(T + 1, N, 2)` as `levels` gives it, where that needs readings before the first of `observed`.
         """
         usual = self.scaler.transform(profile_at(self.profile, slots) if profile is None else profile)
         value = self.scaler.transform(observed)
@@ -160,8 +166,15 @@ class Preparation:
             torch.from_numpy(usual),
             torch.from_numpy(np.concatenate([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)),
             torch.from_numpy(slots.day_type),
-            torch.from_numpy(np.stack([_level(deviation, measured, d * slots.per_day) for d in LEVEL_DAYS], axis=-1)),
+            torch.from_numpy(_levels(deviation, measured, slots.per_day) if level is None else level),
         )
+
+    def levels(self, observed: NDArray[np.float32], slots: Slots, nodes: slice) -> NDArray[np.float32]:
+        """`(T + 1, n, 2)` see `Inputs.level`, of the readings `(T, n)` of some nodes, whose slots are `slots`."""
+        value = self.scaler.transform(observed)
+        measured = np.isfinite(value)
+        usual = self.scaler.transform(profile_at(self.profile[:, nodes], slots))
+        return _levels(np.where(measured, value - usual, 0), measured, slots.per_day)
 
     def training_profile(
         self, train: NDArray[np.float32], slots: Slots, train_slots: Slots, step_s: int, first: int = 0
@@ -171,6 +184,10 @@ class Preparation:
         others = leave_own_out(train, train_slots, step_s)
         usual[first : first + len(train)] = np.where(np.isfinite(others), others, np.float32(self.scaler.mean))
         return usual
+
+
+def _levels(deviation: NDArray[np.floating], measured: NDArray[np.bool_], per_day: int) -> NDArray[np.float32]:
+    return np.stack([_level(deviation, measured, days * per_day) for days in LEVEL_DAYS], axis=-1)
 
 
 def _level(deviation: NDArray[np.floating], measured: NDArray[np.bool_], steps: int) -> NDArray[np.float32]:

@@ -31,6 +31,8 @@ Prepared: TypeAlias = "Preparation | StPreparation"
 AnyInputs: TypeAlias = "Inputs | StInputs"
 
 _PREDICTED_WINDOWS = 128
+_PREDICTED_STATES = 2**13
+"""A forward pass takes at most so many windows, and so many states of nodes: what it holds is a multiple of them."""
 
 
 def name_of(shape: Shape) -> str:
@@ -136,6 +138,7 @@ def inputs_of(
     slots: Slots,
     *,
     profile: NDArray[np.float32] | None = None,
+    level: NDArray[np.float32] | None = None,
 ) -> AnyInputs:
     """What the network reads of a series.
 
@@ -147,9 +150,10 @@ def inputs_of(
         observed: `(T, N)` measured readings in the channel's unit; NaN is missing or imputed.
         slots: Of T' >= T steps, the first T of which are those of `observed`.
         profile: `(T', N)` to use in place of the stored profile, in the channel's unit.
+        level: See `Preparation.inputs`.
     """
     if isinstance(prepared, Preparation):
-        return prepared.inputs(observed, slots, profile=profile)
+        return prepared.inputs(observed, slots, profile=profile, level=level)
     assert isinstance(shape, StVlmConfig)
     from mm4st_agent.forecaster.stvlm.facts import Facts
     from mm4st_agent.forecaster.stvlm.hub_layouts import load_tokenizer
@@ -161,8 +165,14 @@ def inputs_of(
         panel, channel, prepared.numeric, prepared.regions, prepared.statistics, observed, slots,
         history=shape.history, horizon=shape.horizon, profile=profile,
     )  # fmt: skip
-    numeric = prepared.numeric.inputs(observed, slots, profile=profile)
+    numeric = prepared.numeric.inputs(observed, slots, profile=profile, level=level)
     return StInputs(numeric, facts, tokenizer, shape, slots.per_day)
+
+
+def levels_of(prepared: Prepared, observed: NDArray[np.float32], slots: Slots, nodes: slice) -> NDArray[np.float32]:
+    """See `Preparation.levels`."""
+    numeric = prepared if isinstance(prepared, Preparation) else prepared.numeric
+    return numeric.levels(observed, slots, nodes)
 
 
 def quantiles_at(
@@ -170,9 +180,10 @@ def quantiles_at(
 ) -> NDArray[np.float32]:
     """Uncalibrated quantiles `(W, H, N, 5)` in the channel's unit for windows that start at `origins` `(W,)`."""
     shape, device = network.config, next(network.parameters()).device
+    at_once = max(1, min(_PREDICTED_WINDOWS, _PREDICTED_STATES // len(prepared.eigenvectors)))
     parts = []
     with torch.inference_mode():
-        for chunk in np.array_split(origins, max(1, len(origins) // _PREDICTED_WINDOWS)):
+        for chunk in np.array_split(origins, max(1, len(origins) // at_once)):
             batch = inputs.windows(torch.from_numpy(chunk.astype(np.int64)), shape.history, shape.horizon)
             parts.append(network(moved(batch, device)).cpu().numpy())
     return prepared.scaler.inverse(np.concatenate(parts))

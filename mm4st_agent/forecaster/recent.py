@@ -11,7 +11,7 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +31,24 @@ DAYS = 2
 _LEAST_WINDOWS = 12
 _LEAST_CELLS = 400
 """With fewer windows or measured cells the intervals stay as they were calibrated."""
-_AT_ONCE = 256
+_WINDOWS, _CELLS = 256, 2**18
+"""At most so many windows are forecast and scored at a time, and so many of their cells."""
 _HOUR_S, _DAY_S = 3600, 86_400
+
+
+Predict = Callable[[NDArray[np.intp]], Array]
+Pieces = Callable[[NDArray[np.intp]], Iterable[Array]]
+
+
+def in_turn(predict: Predict, horizon: int, nodes: int) -> Pieces:
+    """What `predict` gives, a few windows at a time."""
+    at_once = windows_at_once(horizon, nodes)
+    return lambda origins: (predict(origins[first : first + at_once]) for first in range(0, len(origins), at_once))
+
+
+def windows_at_once(horizon: int, nodes: int) -> int:
+    """How many windows of `horizon` steps of so many nodes are worked on at a time."""
+    return max(1, min(_WINDOWS, _CELLS // (horizon * nodes)))
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ class Intervals:
     """The way from what a network says to what a forecast says.
 
     Attributes:
-        raw: Origins `(W,)` to the network's quantiles `(W, H, N, 5)` in the channel's unit.
+        pieces: Origins `(W,)` to the network's quantiles `(w, H, N, 5)` in the channel's unit, some windows at a time.
         calibration: Fitted to the validation part.
         observed: `(T, N)` measured readings; what lies at an origin or after it does not count there.
         slots: Of the time axis, to the end of the last window.
@@ -67,7 +83,7 @@ class Intervals:
         horizon: Steps ahead.
     """
 
-    raw: Callable[[NDArray[np.intp]], Array]
+    pieces: Pieces
     calibration: Calibration
     observed: Array
     slots: Slots
@@ -80,8 +96,10 @@ class Intervals:
 
     def calibrated(self, origins: NDArray[np.intp]) -> Array:
         """`(W, H, N, 5)` as wide as was right on the validation part."""
-        parts = self.slots.parts_of_day(origins, self.horizon, PARTS)
-        return self.calibration.apply(self.raw(origins), parts)
+        return self._calibrated(np.concatenate(list(self.pieces(origins))), origins)
+
+    def _calibrated(self, raw: Array, origins: NDArray[np.intp]) -> Array:
+        return self.calibration.apply(raw, self.slots.parts_of_day(origins, self.horizon, PARTS))
 
     def following(self, origins: NDArray[np.intp], recent: RecentWidths) -> Array:
         """`(W, H, N, 5)` with these corrections."""
@@ -105,8 +123,11 @@ class Intervals:
         factors = np.ones((len(moments), len(AS_CALIBRATED)), dtype=np.float32)
         if not len(starts):
             return RecentWidths(moments, factors)
-        parts = [self._scores(some) for some in np.array_split(starts, -(-len(starts) // _AT_ONCE))]
-        sides = [np.concatenate(side) for side in zip(*parts, strict=True)]
+        sides = np.empty((len(SIDES), len(starts), self.horizon, self.observed.shape[1]), dtype=np.float32)
+        begin = 0
+        for raw in self.pieces(starts):
+            some = slice(begin, begin := begin + len(raw))
+            sides[:, some] = self._scores(raw, starts[some])
         for row, moment in enumerate(moments):
             over = moment - self.horizon
             known = slice(*starts.searchsorted([over - reach, over], side="right"))
@@ -118,7 +139,7 @@ class Intervals:
                     factors[row, column] = share_factor(own, beyond)
         return RecentWidths(moments, factors)
 
-    def _scores(self, starts: NDArray[np.intp]) -> list[Array]:
+    def _scores(self, raw: Array, starts: NDArray[np.intp]) -> list[Array]:
         """`(R, H, N)` of each side: above 1 where the truth lies beyond it."""
-        fan, truth = self.calibrated(starts), truth_at(self.observed, starts, self.horizon)
+        fan, truth = self._calibrated(raw, starts), truth_at(self.observed, starts, self.horizon)
         return [scores(truth, fan[..., MEDIAN], fan[..., side]) for side, _ in SIDES]

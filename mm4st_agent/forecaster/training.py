@@ -25,7 +25,7 @@ from mm4st_agent.forecaster.inputs import Preparation
 from mm4st_agent.forecaster.learning import Material
 from mm4st_agent.forecaster.measured import measuring
 from mm4st_agent.forecaster.networks import Prepared, Shape, base_sha256, inputs_of, name_of, prepare, quantiles_at
-from mm4st_agent.forecaster.recent import Intervals
+from mm4st_agent.forecaster.recent import Intervals, in_turn
 from mm4st_agent.forecaster.recovery import Workspace, array_sha256, only_training
 from mm4st_agent.forecaster.train_config import TrainConfig
 from mm4st_agent.provenance import source_commit
@@ -94,7 +94,8 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
 
     calibration = calibrate(course, predict, network.history, network.horizon)
     slots, steps = course.history.slots, (network.history, network.horizon)
-    intervals = Intervals(predict, calibration, course.observed, slots, *steps)
+    pieces = in_turn(predict, network.horizon, len(panel.node_ids))
+    intervals = Intervals(pieces, calibration, course.observed, slots, *steps)
     residuals = baseline_residuals(course, *steps)
     card = CheckpointCard(
         model=name_of(network),

@@ -130,8 +130,12 @@ def test_a_cut_message_is_no_answer(run: Run, reason: str, fault: str) -> None:
 
 
 def test_repair_ends(run: Run) -> None:
-    with pytest.raises(AgentError, match="3 messages that could not be read"):
-        run(AIMessage(""))
+    _, state, model = run(AIMessage(""))
+
+    assert len(model.heard) == 3
+    assert "kept sending messages that could not be read" in state["text"]
+    assert "The tools had not answered anything by then." in state["text"]
+    assert state["warnings"] == ["This answer is partial: the chat model kept sending messages that could not be read."]
 
 
 def test_the_recursion_limit_holds(run: Run) -> None:

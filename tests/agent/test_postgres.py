@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -35,6 +36,7 @@ from mm4st_agent.settings import load_settings
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 psycopg = pytest.importorskip("psycopg", reason="the packages of mm4st[postgres] are not installed")
+MOST_CONNECTIONS = pytest.importorskip("mm4st_agent.agent.threads_postgres").MOST_CONNECTIONS
 
 PASSWORD = "s3cret-w0rd"
 
@@ -221,6 +223,29 @@ def test_many_make_a_new_database_ready_at_once(server: Server) -> None:
     assert server.rows(place, "SELECT count(*) FROM mm4st_begun") == [(12,)]
 
 
+def test_many_questions_share_few_connections_which_end_with_the_last(server: Server) -> None:
+    place = server.database("shared")
+    count = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shared' AND application_name = 'mm4st'"
+    seen: list[int] = []
+
+    async def opened(number: int) -> None:
+        async with open_threads(place) as saver:
+            for turn in (1, 2):
+                await saver.begin(f"t{number}", turn, again=False)
+                seen.append(server.rows(place, count)[0][0])
+
+    async def crowd() -> None:
+        await asyncio.gather(*map(opened, range(30)))
+
+    asyncio.run(crowd())
+    assert 1 <= max(seen) <= MOST_CONNECTIONS
+    assert server.rows(place, "SELECT count(*), min(turn) FROM mm4st_begun") == [(30, 2)]
+    until = time.monotonic() + 20
+    while server.rows(place, count) != [(0,)]:  # a session of Postgres ends a little after its connection
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_the_setting_is_all_that_a_runtime_needs(server: Server) -> None:
     place = server.database("by_setting")
     runtime = Runtime(load_settings(postgres_url=place.url))
@@ -295,6 +320,20 @@ def test_a_server_that_goes_away_is_said_and_comes_back_with_every_step(server: 
     finally:
         server.start()
     assert _asked(_ask(place, "D02?", 2)) == ["D01?", "D02?"]
+
+
+def test_connections_that_a_restart_has_cut_are_made_anew(server: Server) -> None:
+    place = server.database("restarted")
+
+    async def asked() -> None:
+        for turn in (1, 2):
+            async with open_threads(place) as saver:
+                await saver.begin("t", turn, again=False)
+            server.stop()
+            server.start()
+
+    asyncio.run(asked())
+    assert server.rows(place, "SELECT turn FROM mm4st_begun") == [(2,)]
 
 
 def test_missing_packages_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

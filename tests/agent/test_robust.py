@@ -24,7 +24,7 @@ from mm4st_agent.agent.ledger import MOST_VALUES
 from mm4st_agent.agent.replies import MOST_CHARS
 from mm4st_agent.agent.run import run_agent
 from mm4st_agent.agent.run_events import ToolFinished, ToolStarted
-from mm4st_agent.errors import AgentError, ServerError
+from mm4st_agent.errors import ServerError
 from mm4st_agent.toolspec import Measured, Passage, ToolIn, ToolOut, ToolSpec, Unit
 
 HOLD_S = 60.0
@@ -251,8 +251,6 @@ def test_unreadable_messages_end_in_what_was_found(run: Run) -> None:
 
     assert "kept sending messages that could not be read" in state["text"]
     assert "412 vehicles [E2]" in state["text"]
-    with pytest.raises(AgentError, match="3 messages"):
-        run(AIMessage(""), thread="u")
 
 
 # -- slow tools ----------------------------------------------------------------------------------

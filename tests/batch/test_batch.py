@@ -20,6 +20,7 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner, Result
 
+from mm4st_agent.batch import record
 from mm4st_agent.batch.folder import MANIFEST_FILE, begin, block_path
 from mm4st_agent.batch.job import Job, job_of
 from mm4st_agent.batch.record import errors_so_far
@@ -31,6 +32,7 @@ from mm4st_agent.cli.common import Commands
 from mm4st_agent.data.card import Channel, DataCard
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import DataError, UsageError
+from mm4st_agent.forecaster import recent, windowing
 from mm4st_agent.forecaster.prediction import TrainedForecaster
 from mm4st_agent.forecaster.scoring import track_record
 from mm4st_agent.runtime import Runtime
@@ -135,15 +137,41 @@ def test_what_leads_is_decided_by_the_errors_of_the_track_record(runtime: Runtim
     channel = panel.channel(name)
     forecaster = runtime.forecaster(panel, channel)
     assert isinstance(forecaster, TrainedForecaster)
-    record = track_record(forecaster.checkpoint, panel.of(name))
+    whole = track_record(forecaster.checkpoint, panel.of(name))
     lean = errors_so_far(forecaster.checkpoint, panel.of(name))
 
-    assert record is not None
+    assert whole is not None
     assert lean is not None
-    assert (lean.windows, lean.stride, lean.cells) == (record[0].windows, record[0].stride, record[0].cells)
-    for model, errors in record[0].by_step.items():
+    assert (lean.windows, lean.stride, lean.cells) == (whole[0].windows, whole[0].stride, whole[0].cells)
+    for model, errors in whole[0].by_step.items():
         assert lean.by_step[model].mae == pytest.approx(errors.mae, rel=1e-5)
         assert lean.by_step[model].cells == errors.cells
+
+
+def test_how_many_nodes_and_windows_are_held_at_a_time_changes_no_number(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = runtime.registry.open("demo").until("2025-10-24T12:00")
+    forecaster = runtime.forecaster(panel, panel.channel("pm25"))
+    assert isinstance(forecaster, TrainedForecaster)
+    checkpoint, panel = forecaster.checkpoint, panel.of("pm25")
+    errors, widths = errors_so_far(checkpoint, panel), checkpoint.widths(panel)
+    fan = checkpoint.fan(panel, widths)
+    for module, name, few in (
+        (record, "NODES", 7), (recent, "_CELLS", 5 * fan[..., 0].size), (windowing, "_NODES", 5),
+        (windowing, "_WINDOWS", 13),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, few)
+
+    again = errors_so_far(checkpoint, panel)
+
+    assert errors is not None
+    assert again is not None
+    assert checkpoint.widths(panel) == pytest.approx(widths, rel=1e-5)
+    np.testing.assert_array_equal(checkpoint.fan(panel, widths), fan)
+    for model, known in errors.by_step.items():
+        assert again.by_step[model].cells == known.cells
+        assert again.by_step[model].mae == pytest.approx(known.mae, rel=1e-5)
 
 
 def test_nothing_after_the_clock_counts(runtime: Runtime, tmp_path: Path) -> None:

@@ -190,22 +190,44 @@ def test_the_page_stands_alone_and_shows_words_as_words(tmp_path: Path) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "It &lt;b&gt;lied&lt;/b&gt;." in page
-    assert page.count("<svg") == 3
+    assert 'aria-label="honesty: score 0.500, baseline 0.000"' in page
+    assert '<circle class="score" cx="50.0%"' in page
+    assert 'aria-label="honesty: 0.50 s a question on average"' in page
     assert not [word for word in ("<link", "<img", "src=", "@import", "url(http") if word in page]
     assert "The server broke off." in page
     with pytest.raises(UsageError, match="There is no folder"):
         write_report(run, tmp_path / "none" / "report.html")
 
 
+def test_the_page_says_first_where_the_agent_is_weak() -> None:
+    strong = [asked(f"h{n}", 1.0) for n in range(4)]
+    weak = [asked(f"e{n}", 0.25, suite="explaining", kind="causes", baseline=0.5) for n in range(4)]
+
+    page = page_of(record([*strong, *weak, asked("c", None, suite="safety", kind="leaks")]))
+
+    short = page[page.index("In short") : page.index("How it scores")]
+    assert "Above the baseline: honesty." in short
+    assert "Below the baseline: explaining." in short
+    assert "No score: safety." in short
+    assert "Weakest kinds of item: explaining, causes: 0.25 over 4." in short
+    assert "Items without a score, which count in no average: 1 failed." in short
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1440])
 def test_the_page_fits_wide_and_narrow_windows(width: int, browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    path.write_text(page_of(record([asked("a"), asked("b", 0.0, answer="x" * 400), asked("d", 0.4, suite="planning")])))
+    run = record([asked("a"), asked("b", 0.0, answer="x" * 400), asked("d", 0.4, suite="planning", kind="k" * 60)])
+    path.write_text(page_of(run))
     page = browser.new_page(viewport={"width": width, "height": 900})
 
     page.goto(path.as_uri())
 
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.get_by_text("The worst 2 items").is_visible()
+    pictures = page.locator(".chart li > svg")
+    assert pictures.count() == 6
+    for box in (picture.bounding_box() for picture in pictures.all()):
+        assert box is not None
+        assert 0 < box["x"] < box["x"] + box["width"] < width, "nothing of a picture is cut off"
     page.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,27 @@ from mm4st_agent.cli.evaluation import evaluation
 from mm4st_agent.errors import UsageError
 from mm4st_agent.runtime import LONGEST_QUESTION
 from mm4st_agent.settings import Settings, load_settings
+
+STOPPED = """
+import os, signal, sys, threading, time
+from mm4st_agent.agent.tool_threads import NAME
+import eval.harness.run as run
+from mm4st_agent.cli import main
+from eval.harness.agent import EvalRuntime
+
+def stop_when_a_tool_runs():
+    while NAME not in {thread.name for thread in threading.enumerate()}:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+run.source_commit = lambda: "c" * 40
+EvalRuntime.warm_up = lambda self: None
+threading.Thread(target=stop_when_a_tool_runs, daemon=True).start()
+main(["eval", "run", sys.argv[1]])
+"""
+"""A run that gets Ctrl-C while a tool computes: the first forecast takes seconds."""
 
 LINES: list[dict[str, Any]] = [
     {"id": "declines", "question": "What is the noise level at S042?", "expect": {"abstains": True, "no_tools": True}},
@@ -96,6 +119,36 @@ def _locked(folder: Path) -> Any:
     from filelock import FileLock
 
     return FileLock(folder / "lock", is_singleton=False)
+
+
+def test_an_interrupt_within_a_tool_says_how_to_go_on_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        {"id": "first", "question": "Hello!", "expect": {"no_tools": True}},
+        {"id": "second", "question": "How many vehicles will pass S039 in an hour?", "expect": {"tools": ["forecast"]}},
+    ]
+    path = tmp_path / "mine.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPED, str(path)], capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert ended.returncode == 130, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "1 of 2 questions are answered; the same command goes on from there." in ended.stderr
+    asked: list[str] = []
+
+    async def ask(self: EvalRuntime, question: str, **options: Any) -> Any:
+        asked.append(question)
+        raise UsageError("Nobody is here.")
+
+    monkeypatch.setattr(EvalRuntime, "warm_up", lambda self: None)
+    monkeypatch.setattr(EvalRuntime, "ask", ask)
+    found = run_suites(load_settings(), Options(str(path)))
+    assert asked == [lines[1]["question"]]
+    assert {one.id: one.status for one in found.items} == {"first": "scored", "second": "failed"}
 
 
 def test_the_command_prints_one_json_object_and_other_commands_read_the_run(own: Path, tmp_path: Path) -> None:

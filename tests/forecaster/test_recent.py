@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mm4st_agent.forecaster.calibration import Array, Calibration
 from mm4st_agent.forecaster.metrics import coverage
-from mm4st_agent.forecaster.recent import Intervals, RecentWidths
+from mm4st_agent.forecaster.recent import Intervals, RecentWidths, in_turn
 from mm4st_agent.forecaster.slots import extended, slots_of
 
 HORIZON, NODES, DAY = 3, 8, 96
@@ -23,7 +23,7 @@ def intervals(observed: Array, level: float = 100.0) -> Intervals:
     def raw(origins: NDArray[np.intp]) -> Array:
         return fan.repeat(len(origins), 0)
 
-    return Intervals(raw, KEPT, observed, slots_of(times, 900), 12, HORIZON)
+    return Intervals(in_turn(raw, HORIZON, NODES), KEPT, observed, slots_of(times, 900), 12, HORIZON)
 
 
 def noise(steps: int, deviation: float = 1.0) -> Array:

@@ -90,7 +90,7 @@ def test_rubbish_breaks_nothing_and_stdout_holds_the_protocol_only(start: Start)
         _line(id=8, method="resources/read", params={"uri": "file:///etc/passwd"}),
         _line(id=9, method="resources/list", params={"cursor": "-1"}),
         _line(id=10, method="prompts/get", params={"name": "morning_report", "arguments": {"dataset": "x" * 999}}),
-        _line(id=11, method="tools/call", params={"name": "find_places", "arguments": {"dataset": "x" * 5_000_000}}),
+        _line(id=11, method="tools/call", params={"name": "find_places", "arguments": {"dataset": "x" * 500_000}}),
         _line(method="notifications/cancelled", params={"requestId": 999}),
         _line(
             id=12, method="tools/call", params={"name": "find_places", "arguments": {"dataset": "demo", "query": "S1"}}
@@ -118,6 +118,28 @@ def test_rubbish_breaks_nothing_and_stdout_holds_the_protocol_only(start: Start)
     server.stdin.close()
     assert server.wait(timeout=30) == 0
     assert server.stdout.read() == ""
+
+
+def test_a_line_that_is_too_long_is_answered_and_the_next_one_is_read(start: Start) -> None:
+    long = json.dumps({"name": "find_places", "arguments": {"id": 9, "dataset": "x" * 5_000_000}})
+    server = start()
+    assert server.stdin is not None
+    assert server.stdout is not None
+
+    server.stdin.write(_line(id=1, method="initialize", params=HELLO))
+    server.stdin.write(f'{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{long}}}\n')
+    server.stdin.write(f'{{"method":"tools/call","params":{long},"jsonrpc":"2.0","id":"three"}}\n')
+    server.stdin.write(f'{{"params":{long}}}\n')
+    server.stdin.write(_line(id=4, method="ping"))
+    server.stdin.flush()
+    replies = [json.loads(server.stdout.readline()) for _ in range(5)]
+
+    refused = [reply for reply in replies if "error" in reply]
+    assert [reply["id"] for reply in refused] == [2, "three", None]
+    assert all("more than 1,048,576 bytes" in reply["error"]["message"] for reply in refused)
+    assert {reply["id"] for reply in replies if "result" in reply} == {1, 4}
+    server.stdin.close()
+    assert server.wait(timeout=30) == 0
 
 
 def test_options_of_http_are_refused_without_it(start: Start, tmp_path: Path) -> None:

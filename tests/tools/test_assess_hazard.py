@@ -123,7 +123,8 @@ def test_words_of_rain_that_come_late_are_no_forecast(wet: Panel) -> None:
     [
         (60, "yellow", 10, "IPMA for 1 hour"),
         (360, "orange", 41, "IPMA for 6 hours"),
-        (1440, "yellow", 50, "GB/T 28592-2012"),
+        (720, "red", 140, "in 12 hours (GB/T 28592-2012)"),
+        (1440, "yellow", 50, "in 24 hours (GB/T 28592-2012)"),
     ],
 )
 def test_thresholds_have_a_source(
@@ -133,6 +134,16 @@ def test_thresholds_have_a_source(
 
     assert reply.threshold == mm
     assert source in reply.threshold_source
+
+
+def test_data_without_announcements_are_not_said_to_have_any(
+    wet: Panel, assess: Callable[..., AssessHazardOut]
+) -> None:
+    untold = assess(dataclasses.replace(wet, events=()), threshold_mm=5)
+
+    assert not untold.log_announces
+    assert "log" not in untold.like
+    assert assess(wet, threshold_mm=5).log_announces
 
 
 def test_rain_at_places_needs_one(mixed: Panel, wet: Panel, assess: Callable[..., AssessHazardOut]) -> None:

@@ -26,6 +26,9 @@ PICTURE_TOKENS = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", 
     f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)
 ]
 
+QUICK_START = ("--enforce-eager", "--skip-mm-profiling")
+"""Compiling the model and trying out the largest batch of pictures would take longer than all tests."""
+
 PROFILE = profile_named("smolvlm")
 """As `mm4st serve-vlm` serves such checkpoints, with the template that ships."""
 
@@ -140,7 +143,9 @@ def served(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}/v1"
     assert profile_for(tiny_checkpoint) == PROFILE
-    command = server_command(tiny_checkpoint, PROFILE, port=port, max_images=MAX_IMAGES, max_model_len=16384)
+    command = server_command(
+        tiny_checkpoint, PROFILE, port=port, max_images=MAX_IMAGES, max_model_len=16384, more=QUICK_START
+    )
     environment = server_environment(tiny_checkpoint, kv_cache_gib=1)
     log = tmp_path_factory.mktemp("vllm") / "server.log"
     tokenizer = Tokenizer.from_file(str(tiny_checkpoint / "tokenizer.json"))

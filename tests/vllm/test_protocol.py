@@ -27,7 +27,7 @@ from mm4st_agent.agent.backends.vllm import (
     vllm_chat_model,
 )
 from mm4st_agent.agent.backends.wire import strict_tool, to_wire
-from mm4st_agent.errors import AgentError, ServerError, UsageError
+from mm4st_agent.errors import ServerError, UsageError
 from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import Settings
 from mm4st_agent.toolspec import ToolIn, ToolOut, ToolSpec
@@ -325,8 +325,8 @@ def test_a_question_goes_through_the_whole_agent(settings: Settings, served: Any
     short = Settings(home=tmp_path, vllm_url=settings.vllm_url, vllm_max_images=0, vllm_max_tokens=16)
     runtime = Runtime(short)
 
-    with pytest.raises(AgentError, match="messages that could not be read"):
-        asyncio.run(runtime.ask("How busy will S039 be?", chat_model="vllm", thread="random"))
+    partial = asyncio.run(runtime.ask("How busy will S039 be?", chat_model="vllm", thread="random"))
+    assert "messages that could not be read" in partial.answer
 
     answer = asyncio.run(runtime.ask("What data do you have?", thread="random"))
     assert answer.chat_model == "embedded"

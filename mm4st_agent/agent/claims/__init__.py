@@ -6,7 +6,8 @@ Rules, in order; characters that one rule has read are not read by the next (one
    the ledger; an id, and a name with digits, is one that a tool gave.
 2. `moments`: a date or time is one of the ledger, to the precision written, and that of the extreme or event that it is
    said of.
-3. `comparisons`, `baselines`, `rankings`, `consistency`, `directions`, `existence`: recomputed from the ledger.
+3. `sides`, `comparisons`, `baselines`, `rankings`, `consistency`, `directions`, `existence`: recomputed from the
+   ledger.
 4. `numbers`, `shares`, `counts`, `durations`: a number is a value of the ledger, or the difference or ratio of
    two, in the same or a convertible unit, rounded as written, and nothing around it speaks of another
    place, quantity, time, or role.
@@ -35,6 +36,7 @@ from mm4st_agent.agent.claims import (
     moments,
     numbers,
     rankings,
+    sides,
 )
 from mm4st_agent.agent.claims.reader import Judged, Reader
 from mm4st_agent.agent.ledger import Evidence
@@ -71,6 +73,7 @@ def check(text: str, ledger: Sequence[Evidence], first: int = 0) -> Checked:
     copied.read_ids(reader)
     copied.note_places(reader)
     moments.read(reader)
+    sides.read(reader)
     comparisons.read(reader)
     baselines.read(reader)
     rankings.read(reader)

@@ -7,6 +7,7 @@ import re
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.claims.verdicts import LESS, MORE, add, scoped
+from mm4st_agent.agent.clock_words import same_time
 
 _WITH_BASELINE = re.compile(
     rf"\b(?:(?P<more>{MORE}|beats?|outperforms?)|(?P<less>{LESS}))\s+(?:accurate\s+)?(?:than\s+)?(?:the\s+|"
@@ -44,11 +45,10 @@ def _judge_baseline(reader: Reader, found: re.Match[str]) -> None:
     if re.match(r"better|worse|beats?|outperforms?|.*accurate", word):
         _judge_models(reader, found, model_better=found["more"] is not None and "less" not in word)
         return
-    verdicts = [
-        (fact.entry, (fact.value > 0) == (found["more"] is not None))
-        for facts, fact in scoped(reader, scope)
-        if fact.role == "gap" and fact.of == ("median", "baseline") and fact.group in ("total", "forecast")
-    ]
+    gaps = [f for _, f in scoped(reader, scope) if f.role == "gap" and f.of == ("median", "baseline")]
+    then = [f for f in gaps if f.moment is not None and any(same_time(w, f.moment) for w in scope.reached_times)]
+    gaps = then or [fact for fact in gaps if fact.group in ("total", "forecast")]
+    verdicts = [(fact.entry, (fact.value > 0) == (found["more"] is not None)) for fact in gaps]
     add(reader, found.span(), found[0], verdicts, "the evidence says otherwise")
 
 

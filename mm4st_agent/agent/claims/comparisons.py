@@ -6,12 +6,13 @@ import re
 from datetime import datetime
 
 from mm4st_agent.agent.claims import cues
-from mm4st_agent.agent.claims.facts import Fact, Facts
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.claims.verdicts import LESS, MORE, add, scoped
 from mm4st_agent.agent.clock_words import same_time
-from mm4st_agent.agent.number_words import COUNT, MULTIPLE, count_of, multiple_of
+from mm4st_agent.agent.number_words import COUNT, MULTIPLE, SHARE, count_of, multiple_of
 
 _MORE_ALONE = MORE.replace("over|", "")
 _LESS_ALONE = LESS.replace("under|", "")
@@ -32,7 +33,7 @@ _WITH_USUAL = re.compile(
 _YESTERDAY = re.compile(
     rf"\b(?:(?P<more>{_MORE_ALONE})|(?P<less>{_LESS_ALONE})|(?P<same>the same as))\b(?:[^.;,]{{0,40}}?)\s+(?:than\s+)?"
     r"(?:the (?:day|24 hours|week) before|yesterday|last week|"
-    r"a (?:day|week) (?:ago|earlier)|the previous (?:day|week)|a week ago)\b",
+    r"a (?:day|week) (?:ago|earlier|before)|(?:on )?the previous (?:day|week)|a week ago)\b",
     re.IGNORECASE,
 )
 _COMPARED_WITH_YESTERDAY = re.compile(
@@ -54,6 +55,13 @@ _WITH_MEAN = re.compile(
     rf"their)\s+(?:[\w-]+\s+){{0,3}}?(?:mean|average)\b",
     re.IGNORECASE,
 )
+_LATER = re.compile(
+    r"\b(?:(?P<later>second|later|latter|more recent|latest|most recent)|first|earlier|former)"
+    r"(?: of the two)? (?:days?|24 hours|window|period)\b"
+    rf"[^.;,\d]{{0,40}}?\b(?P<words>(?P<more>{_MORE_ALONE})|(?P<less>{_LESS_ALONE}))\b(?!\s+than)",
+    re.IGNORECASE,
+)
+_NEGATED = re.compile(r"\b(?:not|never|hardly|barely)\s+$", re.IGNORECASE)
 _DOUBLES = re.compile(
     r"\b(?:(?P<two>doubl(?:es|ed|ing)|"
     r"(?<=would )double|(?<=nearly )double)|(?P<half>halv(?:es|ed|ing)))\b(?! (?:the|its))",
@@ -65,6 +73,7 @@ _EVERY = re.compile(r"\b(?:every|all|each|throughout|always|stays?|remains?)\b",
 _ENDS = re.compile(r"\b\w+est\b", re.IGNORECASE)
 _ABOUT = 0.1
 """How far a ratio in words may be off."""
+_WELL_OVER = 1.2
 _LIKE = 0.08
 """What differs from the usual by less than this share is about as usual."""
 
@@ -79,6 +88,8 @@ def read(reader: Reader) -> None:
         _judge_usual(reader, found)
     for found in (*_YESTERDAY.finditer(reader.own), *_COMPARED_WITH_YESTERDAY.finditer(reader.own)):
         _judge_days(reader, found)
+    for found in _LATER.finditer(reader.own):
+        _judge_later(reader, found)
     for found in _BEFORE.finditer(reader.own):
         _judge_before(reader, found)
     for found in _WITH_MEAN.finditer(reader.own):
@@ -105,8 +116,12 @@ def _judge_multiple(reader: Reader, found: re.Match[str]) -> None:
             continue
         if scope.named_places and fact.places and not fact.places & scope.named_places:
             continue
-        close = factor < fact.value < factor + 1 if more_than else abs(fact.value - factor) <= _ABOUT * factor
-        if fact.of[1] in ("baseline", "usual"):
+        close = (
+            factor < fact.value < max(factor + 1, _WELL_OVER * factor)
+            if more_than
+            else abs(fact.value - factor) <= _ABOUT * factor
+        )
+        if fact.of[1] in ("baseline", "usual", "baseline_mae", "mean"):
             other = 1 / fact.value
             close = close or (factor < other < factor + 1 if more_than else abs(other - factor) <= _ABOUT * factor)
         verdicts.append((fact.entry, close))
@@ -142,6 +157,8 @@ def _ratio_said(scope: Scope, factor: float, *, more_than: bool) -> bool:
 
 def _judge_usual(reader: Reader, found: re.Match[str]) -> None:
     scope = Scope(reader, found.span())
+    if _NEGATED.search(scope.before) or (found["more"] and SHARE.search(found[0])):
+        return  # "just over half its usual"
     if found["same"] and (
         not _ABOUT_AS.search(reader.own[: found.start()] + found[0])
         or re.search(r"\d\s*(?:%|per ?cent)?\s*(?:of\s+)?$|\d[^,;]*(?:is|be|are|as)\s*$", scope.before)
@@ -154,11 +171,13 @@ def _judge_usual(reader: Reader, found: re.Match[str]) -> None:
     then: list[tuple[str, bool]] = []
     said = scope.all_times
     # "The forecast ... is below the usual" has the baseline for it where that is the usual
-    for facts, fact in scoped(reader, scope):
+    known = list(scoped(reader, scope))
+    now = any(fact.role == "usual" for _, fact in known)
+    for facts, fact in known:
         if fact.role != "relative" or fact.of[1] not in ("usual", "baseline"):
             continue
         later = cues.future(scope.part) or (cues.future(scope.ahead) and not cues.PRESENT.search(scope.part))
-        coming = later or _EVERY.search(scope.sentence) is not None
+        coming = later or not now or _EVERY.search(scope.sentence) is not None
         if fact.of[1] == "baseline" and not (coming and "usual" in facts.word("baseline_name")):
             continue
         if fact.of[1] == "usual" and cues.future(scope.part) and not fact.coming:
@@ -241,6 +260,17 @@ def _judge_days(reader: Reader, found: re.Match[str]) -> None:
     start = 0 if way is found else reader.sentence(found.start())[0]
     span = (start + way.start(), start + way.end())
     add(reader, span, found[0], verdicts, "the two times in the evidence say otherwise")
+
+
+def _judge_later(reader: Reader, found: re.Match[str]) -> None:
+    """'The second day was busier', of two windows of one place."""
+    later = found["later"] is not None
+    verdicts = [
+        (fact.entry, (fact.value > 0) == ((found["more"] is not None) == later))
+        for facts, fact in scoped(reader, Scope(reader, found.span("words")))
+        if fact.role == "difference" and facts.word("first") and len(facts.about) == 1
+    ]
+    add(reader, found.span("words"), found[0], verdicts, "the two times in the evidence say otherwise")
 
 
 def _judge_mean(reader: Reader, found: re.Match[str]) -> None:

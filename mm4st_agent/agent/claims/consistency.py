@@ -13,7 +13,7 @@ _COMPARES = re.compile(
     rf"\b(?:(?P<more>{MORE})|(?P<less>{LESS}))\b(?!\s+(?:bounds?|ends?|limits?|edges?|in size|in magnitude)\b)",
     re.IGNORECASE,
 )
-_NEXT_CLAUSE = re.compile(r"[;:]|\b(?:and|but|while|whereas|although|so)\b", re.IGNORECASE)
+_NEXT_CLAUSE = re.compile(r"[;:]|\b(?:and|but|while|whereas|although|so|which|who|where)\b", re.IGNORECASE)
 _DIFFERENCE = re.compile(
     r"\s*(?:%|percent|per cent)?\s*(?:(?:slightly|well|far|just|much|clearly|directly)\s+)?", re.IGNORECASE
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mm4st_agent.agent.answer import Claim
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.reader import POINTER, SUBSTANCE, Judged, Mention, Reader
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.quantities import NUMBER
@@ -19,17 +20,17 @@ _PLACE = "station|sensor|node|detector|place|road|street|server|service|region|d
 _PLACES = ("station", "sensor", "node", "detector", "place", "Station", "Sensor", "Node", "Detector", "Place")
 _DIRECTED = re.compile(r"(?P<name>\D+?) (?:north|south|east|west|clockwise|anticlockwise)(?:bound)?")
 _DIRECTED_NAME = re.compile(
-    r"\b(?!At\b|On\b|In\b|Near\b)[A-Z][\w']+(?: [A-Z][\w']+){0,3} "
+    r"\b(?!(?:At|On|In|Near|Both|The|All|Other|These|Each|Two|Three|Four|Five|Most|Many|Any|No)\b)"
+    r"[A-Z][\w']+(?: [A-Z][\w']+){0,3} "
     r"(?:(?:north|south|east|west)bound|(?:anti)?clockwise)\b"
 )
-_UNKNOWN = "?"
-"""Stands for a place without a known id."""
 _SHORT = 3
 """Ids with fewer letters, and no digits, may be words."""
 _TOKEN = r"#?[A-Za-z]*\d[\w-]*"
 _IDS = re.compile(
     rf"\b(?:{_PLACE})(?:s?,\s+such as|s)?\s+({_TOKEN}(?:(?:,\s*|,?\s+(?:and|or)\s+){_TOKEN})*)", re.IGNORECASE
 )
+_LIKE_AN_ID = re.compile(r"(?:(?<=\b[Aa]t )|(?<=\b[Ff]or )|(?<=\b[Ss]tation ))[A-Z]{1,2}\d{2,4}\b")
 _BARE = re.compile(r"\d{1,4}")
 """An identifier that looks like any number: it is read as one only behind a word for a place."""
 _LIST_NUMBER = re.compile(r"(?:^|(?<=[:;,]))\s*(\d{1,2})[.)]\s", re.MULTILINE)
@@ -129,11 +130,26 @@ def read_ids(reader: Reader) -> None:
             span = (listed.start(1) + token.start(), listed.start(1) + token.end())
             if reader.free(*span) and (token[0] in known or (place == 0 and "such as" not in listed[0])):
                 reader.add(span, "id", token[0], None, known.get(token[0], []), bound=False, why="no tool gave that id")
+    _read_unknown_ids(reader)
     shapes = {re.sub(r"\d", r"\\d", re.escape(name)) for name in marked if re.fullmatch(r"[A-Z]+\d+", name)}
     if shapes:
         for found in re.finditer(rf"(?<![\w.])(?:{'|'.join(sorted(shapes))})(?!\w)", reader.own):
             if reader.free(*found.span()):
                 reader.add(found.span(), "id", found[0], None, [], why="no tool gave that id")
+
+
+def _read_unknown_ids(reader: Reader) -> None:
+    """A capital with digits behind "at" or "station" must stand in the words of the evidence or the question."""
+    told = " ".join(text for entry in reader.ledger for text in _told(entry))
+    for found in _LIKE_AN_ID.finditer(reader.own):
+        if reader.free(*found.span()) and not re.search(rf"\b{found[0]}\b", told):
+            reader.add(found.span(), "id", found[0], None, [], why="no tool gave that id")
+
+
+def _told(entry: Evidence) -> Iterator[str]:
+    """All words of an entry, of its texts and of its arguments."""
+    yield from (*_asked(entry), *map(str, entry.words.values()), *entry.labels)
+    yield from (f"{passage.text} {passage.place or ''}" for passage in entry.texts)
 
 
 def _named_by(called: Iterable[str]) -> str:
@@ -153,12 +169,19 @@ def _bare_names(called: dict[str, set[str]]) -> dict[str, set[str]]:
     return {name: places for name, places in found.items() if len(places) == 1}
 
 
-def _note_unknown(reader: Reader) -> None:
-    """A place that no ranking lists is none of those that it does list."""
+def _all_named(facts: Facts) -> bool:
+    """Whether a reply gives the name of every place that it is about."""
+    return "ranking[0].name" in facts.entry.words or (bool(facts.about) and facts.about <= facts.names.keys())
+
+
+def _read_unknown(reader: Reader) -> None:
+    """A place with its direction that the replies, which name all of theirs, do not name."""
     known = [(mention.start, mention.end) for mention in reader.mentions]
+    told = " | ".join(text.casefold() for entry in reader.ledger for text in _told(entry))
     for found in _DIRECTED_NAME.finditer(reader.text):
-        if not any(start < found.end() and found.start() < end for start, end in known):
-            reader.mentions.append(Mention(*found.span(), frozenset({_UNKNOWN})))
+        near = any(start < found.end() and found.start() < end for start, end in known)
+        if not near and found[0].casefold() not in told and reader.free(*found.span()):
+            reader.add(found.span(), "existence", found[0], None, [], why="the evidence is about no such place")
 
 
 def note_places(reader: Reader) -> None:
@@ -176,8 +199,8 @@ def note_places(reader: Reader) -> None:
         if places and not (_BARE.fullmatch(found[0]) and reader.free(*found.span())):
             reader.mentions.append(Mention(found.start(), found.end(), frozenset(places)))
             reader.hide(*found.span())
-    if reader.facts and all("ranking[0].name" in facts.entry.words for facts in reader.facts):
-        _note_unknown(reader)
+    if reader.facts and all(_all_named(facts) for facts in reader.facts):
+        _read_unknown(reader)
     reader.mentions.sort(key=lambda mention: mention.start)
     for one, other in zip(reader.mentions[-2::-1], reader.mentions[:0:-1], strict=True):
         if one.places & other.places and re.fullmatch(r"\s*[(,]?\s*", reader.text[one.end : other.start]):

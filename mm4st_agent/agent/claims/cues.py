@@ -28,19 +28,20 @@ NOW = _words(r"current(?:ly)?|right now|now|at present|at the moment|presently|a
 AVERAGE = _words(r"averag\w*|means?|on average|over the|in total|total|all day|per day|daily")
 MEAN = _words(r"averag\w*|means?|hourly")
 RANGE = _words(
-    r"span\w*|spread|uncertain\w*|ceiling|floor|as (?:little|much|few|many) as|pessimistic|optimistic|possibl[ey]|"
+    r"odds|span\w*|spread|uncertain\w*|ceiling|floor|as (?:little|much|few|many) as|pessimistic|optimistic|possibl[ey]|"
     r"plausibl\w*|"
     r"could|might|excluded|ruled out|at (?:worst|best)|plus or minus|margin|envelope|somewhere|extremes?|"
     r"percentiles?|quantiles?|"
     r"(?:four|eight) (?:times |cases )?(?:out of|in) (?:five|ten)|"
     r"bands?|between|range[sd]?|rang(?:e|ing)|intervals?|from|bounds?|at least|"
     r"at most|up to|as (?:low|high) as|low(?:er)? end|"
-    r"(?:high|upp)er end|upper|likely|chance|probability|certainty|confidence|"
+    r"(?:high|upp)er end|upper|no (?:better|worse|faster|slower|busier) than|likely|"
+    r"chance|probability|certainty|confidence|"
     r"no (?:fewer|less|more|higher|lower) than|anywhere|reach(?:es)? from|worst case|"
     r"best case|give or take"
 )
 INTERVAL = _words(
-    r"bands?|range[sd]?|rang(?:e|ing)|intervals?|chance|probability|certainty|"
+    r"odds|bands?|range[sd]?|rang(?:e|ing)|intervals?|chance|probability|certainty|"
     r"confidence|bounds?|likely|anywhere|give or take|no (?:fewer|less|more|"
     r"higher|lower) than"
 )
@@ -54,7 +55,7 @@ USUAL = _words(
 )
 BASELINE = _words(
     r"benchmarks?|yardsticks?|na[iï]ve|persist\w*|repeat(?:s|ed|ing)?|carry-forward|last-(?:value|reading)|week-ago|"
-    r"(?:simple|simpler|reference|comparison) (?:rules?|methods?|forecasts?|guess(?:es)?)|weekly (?:profile|"
+    r"rules?|(?:simple|simpler|reference|comparison) (?:methods?|forecasts?|guess(?:es)?)|weekly (?:profile|"
     r"average|pattern)|"
     r"baselines?|naive|seasonal naive|persistence|rivals?|carr(?:y|ies|ied|ying) (?:the )?last|carried forward|"
     r"last (?:reading|count|value) forward|simply repeating|repeating the last|usual(?:-for-the-week| week)|"
@@ -113,7 +114,7 @@ PREVIOUS = _words(
     r"before|previous|preceding|prior|past|last|earlier|so far|current|now|from|compared|against|than"
 )
 COMPARED = _words(
-    r"comparison|contrast|compare[sd]?|outpac\w*|additional|extra|further|another|net|swing\w*|jump\w*|surg\w*|"
+    r"between\b[^.;]*\blies?|missing|lack\w*|comparison|contrast|compare[sd]?|outpac\w*|additional|extra|further|another|net|swing\w*|jump\w*|surg\w*|"
     r"plung\w*|slump\w*|climb\w*|"
     r"dip\w*|shed\w*|sag\w*|beneath|deviat\w*|shift\w*|adds?|added|adding|cuts?|cutting|knock\w*|trim\w*|shav\w*|"
     r"push\w*|pull\w*|drag\w*|"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mm4st_agent.agent.claims import cues
+from mm4st_agent.agent.claims.courses import SMALL, courses
 from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
@@ -15,6 +16,7 @@ UP = (
     r"rising|risen|rises?|rose|increas(?:es?|ed|ing)|climb(?:s|ed|ing)?|grow(?:s|ing|n)?|grew|recover(?:s|ed|ing)?|"
     r"gain(?:s|ed|ing)|pick(?:s|ed|ing)? up(?: speed)?|speed(?:s|ed|ing)? up|go(?:es|ing)? up|went up|on the rise|"
     r"soar(?:s|ed|ing)|mount(?:s|ed|ing)|build(?:s|ing)? up|swell(?:s|ed|ing)|"
+    r"lift(?:s|ed|ing)?|boost(?:s|ed|ing)|(?:on (?:the|its) way|heading|creep(?:s|ing)|inch(?:es|ing)) up|"
     r"upward(?:s| trend)?|accelerat(?:es?|ed|ing)|surg(?:es?|ed|ing)|jump(?:s|"
     r"ed|ing)|rais(?:es?|ed|ing)|pushe?(?:s|d)? up|"
     r"getting (?:faster|busier|heavier|worse)|trending up|edg(?:es?|ed|ing) up|"
@@ -27,6 +29,7 @@ DOWN = (
     r"los(?:es?|ing|t)|go(?:es|ing)? down|went down|downward(?:s| trend)?|plummet(?:s|ed|ing)?|"
     r"getting (?:slower|quieter|lighter)|trending down|edg(?:es?|ed|ing) down|"
     r"slip(?:s|ped|ping)|sag(?:s|ged|ging)|tumbl(?:es?|ed|ing)|dwindl(?:es?|ed|ing)|slump(?:s|ed|ing)|"
+    r"depress(?:es|ed)|drags?|dragged|(?:on (?:the|its) way|heading|creep(?:s|ing)|inch(?:es|ing)) down|"
     r"thin(?:s|ned|ning)? out|reduc(?:es?|ed|ing)|lower(?:s|ed|ing)|weaken(?:s|ed|ing)?"
 )
 STEADY = (
@@ -53,8 +56,10 @@ _FROM_TO = re.compile(
     rf"{_SOME}(?P<to>\d[\d.,]*\d|\d)(?![:\d])",
     re.IGNORECASE,
 )
+_PAST_A_LIMIT = re.compile(
+    r"\s+(?:below|under|above|beneath|past)\s+(?:\w+\s+){0,2}?(?:\d|half\b|third\b|quarter\b)", re.IGNORECASE
+)
 _TO_A_VALUE = re.compile(
-    r"\s+(?:below|under|above|beneath|past)\s+(?:\w+\s+){0,2}?(?:\d|half\b|third\b|quarter\b)|"
     r"\s+(?:back\s+|up\s+|down\s+)?to\s+(?:a\s+\w+\s+of\s+)?(?:about |around |just |only )?\d",
     re.IGNORECASE,
 )
@@ -62,43 +67,12 @@ _WITHOUT = re.compile(r"\b(?:without|if|unless|whether|no|not|nor|or|neither|any
 _VALUES = re.compile(
     r"\bfell (?:inside|within|into|outside|in the)\b|\bfalls? (?:in|within|inside|into|outside)\b", re.IGNORECASE
 )
-_SMALL = 0.05
-"""A forecast whose steps and mean all move by less than this share is steady."""
-_NOTABLE = 0.005
-_NEAR = 25
-"""Characters behind a direction within which 'the usual' says what it is compared with."""
-_SHARP = 0.1
-"""A smaller move is not sharp."""
 _SUPPOSED = re.compile(
     r"\b(?:would|comes? out|turns? out|were|had)\b[^.;]{0,45}?\b(?P<words>(?:slightly |a little |somewhat |much )?"
     r"(?:(?P<more>higher|faster|more|greater)|(?:lower|slower|less|fewer)))\b(?!\s+than (?:usual|normal))",
     re.IGNORECASE,
 )
-_THE_HOUR_BEFORE = re.compile(
-    r"\b(?:previous|last|past|preceding) (?:hour|60 minutes)\b|\b(?:hour|60 minutes) before\b", re.IGNORECASE
-)
-_THEN = re.compile(r"\b(?:before|then|after|again)\b", re.IGNORECASE)
-_SHARPLY = re.compile(
-    r"\b(?:sharply|steeply|strongly|markedly|considerably|dramatically|significantly)\b", re.IGNORECASE
-)
-_FILLING = frozenset(
-    [
-        "reading",
-        "readings",
-        "road",
-        "station",
-        "minutes",
-        "before",
-        "this",
-        "time",
-        "week",
-        "course",
-        "published",
-        "southbound",
-        "northbound",
-    ]
-)
-"""Words of a driver's label that tell it from no other."""
+_EFFECT = re.compile(r"(?:lift|boost|depress|drag)\w*", re.IGNORECASE)
 
 
 def read(reader: Reader) -> None:
@@ -140,10 +114,17 @@ def _read_supposed(reader: Reader) -> None:
     for found in _SUPPOSED.finditer(reader.own):
         span = found.span("words")
         scope = Scope(reader, span)
-        if not reader.free(*span) or scope.times or re.search(r"\bfirst\b|\buntil\b|\bonly at\b", scope.part):
+        if not reader.free(*span) or re.search(r"\bfirst\b|\buntil\b|\bonly at\b", scope.part):
             continue
         for facts in reader.facts:
             change = [fact.value for fact in facts.numbers if fact.path == "difference.percent"]
+            if scope.times:
+                change = [
+                    fact.value
+                    for fact in facts.numbers
+                    if fact.group == "steps" and fact.role == "difference" and fact.moment is not None
+                    if any(same_time(wanted, fact.moment) for wanted in scope.times)
+                ]
             if change and facts.entry.id in reader.allowed(found.end()):
                 right = (change[0] > 0) == (found["more"] is not None)
                 why = f"it is {'more' if change[0] > 0 else 'less'}"
@@ -162,8 +143,10 @@ def _is_claim(reader: Reader, found: re.Match[str], scope: Scope) -> bool:
         and re.match(r"\s+(?:the|its|that|this|all|an?)\b", scope.after)
     ):
         return False  # 'Dropping the incident from the log ...'
+    if _PAST_A_LIMIT.match(reader.own, found.end()):
+        return False  # 'falls below 280': the number says it
     if _TO_A_VALUE.match(reader.own, found.end()) and not cues.future(scope.sentence):
-        return False  # 'fell to 194': the number says it
+        return False  # 'fell to 194': so does this one
     if not reader.free(*found.span()) or _VALUES.match(reader.own, found.start()):
         return False
     if re.match(r"\s+(?:back |up |down )?(?:in)?to (?:the )?(?:first|second|third|fourth|fifth|last)\b", scope.after):
@@ -172,6 +155,8 @@ def _is_claim(reader: Reader, found: re.Match[str], scope: Scope) -> bool:
         return False  # '15.8, down from 17.7': the numbers say it
     if re.search(r"\b(?:uncertainty|intervals?|bands?|spread|gaps?)\s+(?:\w+\s+)?$", scope.before, re.IGNORECASE):
         return False
+    if _EFFECT.fullmatch(found[0]) and re.match(r"\s+(?:\w+\s+){0,3}by\s+(?:about )?\d", scope.after):
+        return False  # "lifts it by 2 km/h"
     if re.search(r"\bwhether\b", scope.ahead, re.IGNORECASE):
         return False
     if _WITHOUT.search(scope.before) and not found["unclear"]:
@@ -209,7 +194,7 @@ def _known(reader: Reader, scope: Scope, found: re.Match[str]) -> Iterator[tuple
         # the two numbers are judged themselves
         one, other = _value(pair["from"]), _value(pair["to"])
         yield min(allowed), "up" if other > one else "down"
-        if one and abs(other / one - 1) < _SMALL:
+        if one and abs(other / one - 1) < SMALL:
             yield min(allowed), "small"
         return
     scoped: list[Facts] = []
@@ -226,124 +211,9 @@ def _known(reader: Reader, scope: Scope, found: re.Match[str]) -> Iterator[tuple
     ):
         coming = True  # only a forecast is there to tell a direction
     for facts in scoped:
-        for direction in _directions(facts, scope, coming):
+        for direction in courses(facts, scope, coming):
             yield facts.entry.id, direction
-
-
-def _directions(facts: Facts, scope: Scope, coming: bool | None) -> Iterator[str]:
-    trend = facts.word("trend")
-    forecast = facts.time("covers_from") is not None
-    usual = cues.USUAL.search(scope.after[:_NEAR]) is not None
-    if trend and not coming and not usual:
-        yield {"rising": "up", "falling": "down"}.get(trend, trend)
-        for fact in facts.numbers:
-            if fact.role == "slope" and trend in ("rising", "falling"):
-                yield "up" if fact.value > 0 else "down"
-            if fact.role == "shift" and re.search(r"jump|sudden|abrupt|latest|drop", scope.part, re.IGNORECASE):
-                yield "up" if fact.value > 0 else "down"
-    if usual and not coming:
-        yield from (
-            _of(fact.value / 100, 0.02)
-            for fact in facts.derived
-            if fact.role == "relative" and fact.of[1] == "usual" and (not scope.places or fact.places & scope.places)
-        )
-    if facts.word("trend.kind"):
-        kind, change = facts.word("trend.kind"), [f.value for f in facts.numbers if f.path == "trend.change"]
-        if not coming and not facts.time("covers_from"):
-            if kind == "none":
-                yield "steady"
-            yield from ("up" if value > 0 else "down" for value in change)
-            if re.search(r"\blevel\b|jump", scope.part):
-                befores = {f.path: f.value for f in facts.numbers if f.group == "changes"}
-                yield from (
-                    "up" if value > befores.get(path.replace("after", "before"), value) else "down"
-                    for path, value in befores.items() if path.endswith("after")
-                )  # fmt: skip
-    if forecast and (coming or not trend):
-        yield from _forecast(facts, scope, coming)
-    if not forecast:
-        for fact in facts.numbers:
-            if fact.role == "change" and fact.signed and fact.places & scope.places and fact.group == "ranking":
-                yield "up" if fact.value > 0 else "down"
-        if facts.word("first") and facts.word("second") and not coming:
-            difference = [fact.value for fact in facts.numbers if fact.role == "difference"]
-            if len(facts.about) == 1:
-                yield from ("up" if value > 0 else "down" for value in difference)
-
-
-def _forecast(facts: Facts, scope: Scope, coming: bool | None) -> Iterator[str]:
-    effects = [fact for fact in facts.numbers if fact.role == "effect"]
-    if effects:
-        words = scope.raw.casefold()
-        scores = []
-        for fact in effects:
-            label = [
-                word
-                for word in re.findall(r"[a-z]{4,}|\d\d:\d\d|[a-z]+\d+", fact.label.casefold())
-                if word not in _FILLING
-            ]
-            scores.append((sum(word in words for word in label), len(fact.label) if fact.label in scope.raw else 0))
-        if max(scores)[0]:
-            fact = effects[scores.index(max(scores))]  # of several alike the first, whose effect is the largest
-            yield "up" if fact.value > 0 else "down"
-        return
-    if any(fact.group == "difference" for fact in facts.numbers):
-        for fact in facts.numbers:
-            if fact.path == "difference.percent":
-                yield _of(fact.value / 100, 0.02)
-                yield "up" if fact.value > 0 else "down"
-                if abs(fact.value) < 100 * _SMALL / 2:
-                    yield "steady"
-        return
-    if not coming:
-        return
-    steps = [fact.value for fact in facts.numbers if fact.group == "steps" and fact.role == "median"]
-    change = [fact.value / 100 for fact in facts.numbers if fact.path == "change"]
-    between = _between(facts, scope)
-    if between and len(scope.times) == len(("from", "to")) and not _THEN.search(scope.sentence):
-        yield "up" if between > 0 else "down"
-        return
-    moves = [steps[-1] / steps[0] - 1] if len(steps) > 1 and steps[0] > 0 else []
-    if change and _THE_HOUR_BEFORE.search(scope.after):
-        moves = change
-    elif _within_span(scope) and moves:
-        low = min(steps)
-        if steps.index(low) not in (0, len(steps) - 1) and re.search(
-            r"dip|before|then|again|recover|after", scope.sentence
-        ):
-            yield from ("up", "down")
-        moves = [*moves, *change]
-    elif change and re.search(r"previous|before|compared|relative|than|last hour|on the hour", scope.sentence):
-        moves = change
-    else:
-        moves = [*moves, *change]
-    least = _SHARP if _SHARPLY.search(scope.part) else _NOTABLE
-    for move in moves:
-        if abs(move) > least:
-            yield "up" if move > 0 else "down"
-    if all(abs(move) < _SMALL for move in moves):
-        yield "small"
-
-
-def _between(facts: Facts, scope: Scope) -> float:
-    """How the forecast moves between two of its steps whose times the part says; 0 where it says none."""
-    steps = [f for f in facts.numbers if f.group == "steps" and f.role == "median" and f.moment is not None]
-    said = [f.value for wanted in scope.times for f in steps if f.moment is not None and same_time(wanted, f.moment)]
-    return said[-1] - said[0] if len(said) > 1 else 0.0
 
 
 def _value(text: str) -> float:
     return float(text.replace(",", ""))
-
-
-def _within_span(scope: Scope) -> bool:
-    return (
-        re.search(
-            r"\bfrom\b.*\bto\b|\bdips?\b|\bbefore\b|\bfirst\b|\bafter\b|\bthen\b|\bbottom|\bagain\b", scope.sentence
-        )
-        is not None
-    )
-
-
-def _of(share: float, least: float) -> str:
-    return "small" if abs(share) < least else "up" if share > 0 else "down"

@@ -6,7 +6,9 @@ import re
 from datetime import datetime
 
 from mm4st_agent.agent.claims import cues
-from mm4st_agent.agent.claims.facts import Fact
+from mm4st_agent.agent.claims.calls import call_against
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.items import item_against
 from mm4st_agent.agent.claims.roles import OF_TWO_VALUES, role_against
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.claims.tenses import tense_against, time_against
@@ -15,6 +17,7 @@ _CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
 
 
 _THE_OTHER = re.compile(r"\b(?:leader|runner-up|first|second|third|next|other|top)\b", re.IGNORECASE)
+_REMOVED = re.compile(r"\b(?:without|had|if|removing|leaving)\b.*\bwould\b|\bwould\b.*\bwithout\b", re.IGNORECASE)
 _LENGTHS = frozenset({"km", "mile", "m"})
 SIGNS = ("it is less", "it is more")
 """Why a number does not fit that the words around it give the other sign."""
@@ -26,6 +29,8 @@ def why_not(fact: Fact, scope: Scope, clock: datetime | None) -> str:
         _place(fact, scope)
         or _channel(fact, scope)
         or role_against(fact, scope)
+        or call_against(fact, scope)
+        or item_against(fact, scope)
         or tense_against(fact, scope)
         or time_against(fact, scope, clock)
         or _sign(fact, scope)
@@ -40,8 +45,10 @@ def _place(fact: Fact, scope: Scope) -> str:
         ]
         near = frozenset[str]().union(*(mention.places for mention in before))
         return f"that is the value of {', '.join(sorted(fact.places))}" if near and not near & fact.places else ""
-    if fact.places and not scope.places and not fact.extreme and "[" in fact.path and _of_all(fact, scope):
+    if fact.places and not scope.places and "[" in fact.path and not _extreme(fact, scope) and _of_all(fact, scope):
         return f"that is the value of {', '.join(sorted(fact.places))}"
+    if not fact.places and _of_one(fact, scope):
+        return "that is of all places together"
     if not fact.places or not scope.places or (fact.label and fact.label in scope.raw):
         return ""
     if fact.places & scope.places:
@@ -52,6 +59,23 @@ def _place(fact: Fact, scope: Scope) -> str:
     if fact.role in OF_TWO_VALUES and len(fact.places) == 2 and fact.places <= scope.named_places:
         return ""
     return f"that is the value of {', '.join(sorted(fact.places))}"
+
+
+def _extreme(fact: Fact, scope: Scope) -> bool:
+    """Whether a fact is an extreme that the sentence speaks of."""
+    words = cues.HIGHEST if fact.extreme > 0 else cues.LOWEST
+    return fact.extreme != 0 and words.search(scope.sentence) is not None
+
+
+def _of_one(fact: Fact, scope: Scope) -> bool:
+    """Whether the entry of a fact has the same of a place that the part names."""
+    named = frozenset().union(*(mention.places for mention in scope.reader.places(*scope.reader.part(*scope.span))))
+    return any(
+        other.role == fact.role and other.unit == fact.unit and other.places & named
+        for facts in scope.reader.facts
+        if facts.entry.id == fact.entry
+        for other in facts.numbers
+    )
 
 
 def _of_all(fact: Fact, scope: Scope) -> bool:
@@ -81,6 +105,8 @@ def _sign(fact: Fact, scope: Scope) -> str:
     )
     if own is not None:
         said = cues.sign(own["word"])
+    if fact.role in ("effect", "effect_percent") and _REMOVED.search(scope.sentence):
+        said = -said  # "without it the forecast would be higher"
     if said and (fact.value > 0) != (said > 0):
         return SIGNS[fact.value > 0]
     return ""

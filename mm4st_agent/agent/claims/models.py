@@ -5,13 +5,24 @@ from __future__ import annotations
 import re
 
 from mm4st_agent.agent.claims import cues
-from mm4st_agent.agent.claims.facts import Fact
+from mm4st_agent.agent.claims.fact import Fact
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.number_words import COUNT, count_of
 
 _AHEAD = re.compile(
     r"(?<!per )\b(\d+)[\s-]minutes?(?:\s+(?:ahead|out)|[\s-](?:forecasts?|horizon|lead)|(?=\W*$))", re.IGNORECASE
 )
+_AT_A_LEAD = re.compile(
+    r"\b(?:at|for|after)\s+(?:the\s+)?(\d+)[\s-]minutes?\b(?!\s+(?:before|ago|earlier|later))", re.IGNORECASE
+)
+_BEST = re.compile(r"\bbest (?:\w+ ){0,4}?(?:baselines?|rules?|methods?)\b", re.IGNORECASE)
+_RIGHT_BEHIND = re.compile(
+    r"\s*(?:[^\s\d;,.:]+\s+)?(?:at|for|after)\s+(?:the\s+)?(15|30|60)\b(?![.:]\d)", re.IGNORECASE
+)
+"""The lead right behind an error: '22.8 at 15 minutes to 44.5 at 60'."""
+_OF_A_LEAD = re.compile(rf"\bahead\b|{_AT_A_LEAD.pattern}", re.IGNORECASE)
+LEAD = re.compile(r"\b(?:ahead|out|leads?|horizons?|minutes?|hours?)\b", re.IGNORECASE)
+"""Words without which no error at one of several leads is meant."""
 _SAID = 0.4
 """A baseline is meant where more than this share of the words of its name is said."""
 MODEL = re.compile(r"\bmodel\b|\bst-vlm\b", re.IGNORECASE)
@@ -31,6 +42,7 @@ def error_against(fact: Fact, scope: Scope) -> str:
     it = it and cues.BASELINE.search(scope.context) is not None
     baseline = it or cues.BASELINE.search(scope.part) is not None or (bool(fact.label) and _meant(scope) == fact.label)
     model = MODEL.search(scope.part) is not None
+    baseline = baseline or (scope.dependent and cues.BASELINE.search(scope.sentence) is not None)
     second = _AGAINST_IT.search(scope.ahead) is not None and _THAN_IT.search(scope.sentence) is not None
     if fact.role == "width80" and fact.label and (wrong := other_model(fact, scope)):
         return wrong
@@ -44,13 +56,20 @@ def error_against(fact: Fact, scope: Scope) -> str:
         and not (first and _THAN_IT.search(scope.sentence))
     ):
         return "that is the error of the model"
-    if fact.role == "baseline_mae" and re.search(r"\bthe best baseline", scope.part) and fact.extreme == 1:
+    if fact.role == "baseline_mae" and _BEST.search(scope.part) and fact.group == "rows" and fact.extreme != -1:
         return "that is another baseline"
     if fact.role == "baseline_mae" and fact.label and (other := _meant(scope)) is not None and other != fact.label:
         return f"that is the error of {fact.label}"
-    said = _minutes_ahead(_beside(scope)) or ([] if _OVER_ALL.search(_beside(scope)) else _minutes_ahead(scope.part))
-    said = said or ([] if _OVER_ALL.search(_beside(scope)) else _minutes_ahead(scope.sentence))
-    if said and fact.ahead is None and fact.group == "rows" and "ahead" in scope.sentence:
+    lead = _RIGHT_BEHIND.match(scope.reader.own, scope.span[1])
+    said = (
+        [int(lead[1])]
+        if lead
+        else minutes_ahead(_beside(scope)) or ([] if _OVER_ALL.search(_beside(scope)) else minutes_ahead(scope.part))
+    )
+    said = said or ([] if _OVER_ALL.search(_beside(scope)) else minutes_ahead(scope.sentence))
+    if fact.ahead is not None and not said and not LEAD.search(scope.context):
+        return f"that is {fact.ahead:g} minutes ahead"
+    if said and fact.ahead is None and fact.group == "rows" and _OF_A_LEAD.search(scope.sentence):
         return "that is over all steps ahead"
     if said and fact.ahead is not None and fact.ahead not in said:
         return f"that is {fact.ahead:g} minutes ahead"
@@ -62,10 +81,14 @@ def _beside(scope: Scope) -> str:
     return re.split(r"\d[\d.,]*+(?! ?min)", scope.before)[-1] + " " + scope.reach[len(scope.ahead) :]
 
 
-def _minutes_ahead(text: str) -> list[int]:
+def minutes_ahead(text: str) -> list[int]:
     """'15 minutes ahead', 'between 15 and 60 minutes ahead', 'at 15 minutes, 1.57 at 30 and 1.74 at 60'."""
     found = [int(m[1]) for m in _AHEAD.finditer(text)]
+    found += [int(m[1]) for m in _AT_A_LEAD.finditer(text)]
+    found += [int(m[1]) for m in re.finditer(r"\b(?:at|for|after) (15|30|60)(?=\W*$|,|\s+and\b)", text)]
     found += [count_of(m[1]) for m in re.finditer(rf"({COUNT.pattern}) minutes? (?:ahead|out)\b", text, re.IGNORECASE)]
+    found += [60 for _ in re.finditer(r"\b(?:at|after) (?:an|one|a full) hour\b", text, re.IGNORECASE)]
+    found += [30 for _ in re.finditer(r"\b(?:at|after) half an hour\b", text, re.IGNORECASE)]
     found += [15 for _ in re.finditer(r"\bquarter of an hour\b", text, re.IGNORECASE)]
     found += [30 for _ in re.finditer(r"\bhalf an hour (?:ahead|out)\b", text, re.IGNORECASE)]
     found += [60 for _ in re.finditer(r"(?<!half )\b(?:an|one|a full) hour (?:ahead|out)\b", text, re.IGNORECASE)]
@@ -99,13 +122,16 @@ def _meant(scope: Scope) -> str | None:
     """The baseline whose name the part says, as far as it says any."""
     labels = {f.label for facts in scope.reader.facts for f in facts.numbers if f.role == "baseline_mae" and f.label}
     tail, head = re.split(r"\d[\d.,]*\s*%?", scope.before)[-1], re.split(r"\d", scope.after)[0]
-    for text in (f"{tail} {head}", scope.part, scope.reach):
-        scores = {label: _overlap(label, text.casefold()) for label in labels}
-        best = max(scores.values(), default=0.0)
-        found = [label for label, score in scores.items() if score == best]
-        if best > _SAID and len(found) == 1:
-            return found[0]
-    return None
+    names = (named_model(text, labels) for text in (f"{tail} {head}", scope.part, scope.reach))
+    return next((name for name in names if name is not None), None)
+
+
+def named_model(text: str, labels: set[str]) -> str | None:
+    """The one baseline whose name a text says, as far as it says any."""
+    scores = {label: _overlap(label, text.casefold()) for label in labels}
+    best = max(scores.values(), default=0.0)
+    found = [label for label, score in scores.items() if score == best]
+    return found[0] if best > _SAID and len(found) == 1 else None
 
 
 def _overlap(label: str, said: str) -> float:

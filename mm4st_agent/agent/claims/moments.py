@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 from mm4st_agent.agent.claims import cues
 from mm4st_agent.agent.claims.copied import names
-from mm4st_agent.agent.claims.facts import Fact, Facts
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.happenings import HAPPENINGS
+from mm4st_agent.agent.claims.items import match_time_against
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.clock_words import (
@@ -62,6 +64,8 @@ def read(reader: Reader) -> None:
         other = _anomaly_contradicted(reader, wanted, scope) if ids and wanted is not None else ""
         if ids and not other and wanted is not None and wanted.hour is not None:
             other = _contradicted(reader, wanted, scope)
+        if ids and not other and wanted is not None:
+            other = match_time_against(reader, wanted, scope)
         if other:
             ids, why = [], other
         reader.add(found.span(), "time", found[0], None, ids, bound=False, why=why)

@@ -6,8 +6,10 @@ import re
 from dataclasses import replace
 from datetime import datetime
 
-from mm4st_agent.agent.claims import counts, cues, durations, shares
-from mm4st_agent.agent.claims.facts import Fact, Facts
+from mm4st_agent.agent.claims import counts, cues, durations, shares, tallies
+from mm4st_agent.agent.claims.computed import follows
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.fitting import SIGNS, why_not
 from mm4st_agent.agent.claims.percentages import Uncued
 from mm4st_agent.agent.claims.reader import Reader
@@ -41,7 +43,6 @@ _GIVEN_IN = re.compile(
     r"\b(?:reported|measured|given|recorded|stored|stated|published|counted|shown)\s+in\s+(?=[^\W\d]|%|°)",
     re.IGNORECASE,
 )
-_SAID = re.compile(r"(?<![\w:.,])\d[\d,]*+(?:\.\d++)?(?![\d:]|[.,]\d|[ -](?:minute|hour|day|min\b|h\b))")
 _JUST_UNDER = re.compile(r"\b(?:just|a little|slightly|a bit) (?:under|below|less than)\s+$", re.IGNORECASE)
 _ALMOST = re.compile(r"\b(?:almost|nearly)\s+$", re.IGNORECASE)
 _NEARLY = 0.9
@@ -53,9 +54,6 @@ _LOWER_END = re.compile(
 _EXACT = 1e-9
 _NOMINAL = 80.0
 """Percent of truths that the intervals of all forecasts are made for."""
-_SHARES = 200.0
-_ROUNDED = 0.11
-"""The difference of two rounded numbers may be off by the last digit of both."""
 
 
 def read(reader: Reader) -> None:
@@ -110,9 +108,9 @@ def _listed_time(reader: Reader, span: tuple[int, int]) -> str | None:
         return {"minutes": "min", "hours": "h"}[listed[1]]
     if re.search(r"\bthe\s+$", text) and re.match(r"\s+(?:before|earlier)\b", reader.own[span[1] :]):
         return "h" if re.search(rf"\b{re.escape(reader.text[slice(*span)])} hours\b", text) else None
-    if not re.search(r"\bat\s+$", text):
+    if not re.search(r"\b(?:at|for|after)\s+$", text):
         return None
-    found = re.search(r"\bat\s+\d+\s+(minutes|hours)\b", reader.own[start : span[0]], re.IGNORECASE)
+    found = re.search(r"\b(?:at|for|after)\s+\d+[\s-](minutes|hours)\b", text, re.IGNORECASE)
     return None if found is None else {"minutes": "min", "hours": "h"}[found[1].lower()]
 
 
@@ -128,16 +126,16 @@ def _judge(reader: Reader, span: tuple[int, int], written: WrittenNumber, clock:
         holding = [f.entry.id for f in reader.facts if f.entry.id in allowed and _keeps(f, written, limit, scope)]
         if holding:
             return reader.add(span, "number", written.value, written.unit or None, holding)
-    bound, many = BOUND.search(scope.ahead), counts.QUANTIFIED.search(scope.sentence)
-    if reader.places(*reader.part(*span)) and not counts.QUANTIFIED.search(scope.part):
+    bound, many = BOUND.search(scope.ahead), tallies.QUANTIFIED.search(scope.sentence)
+    if reader.places(*reader.part(*span)) and not tallies.QUANTIFIED.search(scope.part):
         many = None  # "of the five, only S031 is above 100 km/h"
     if bound is not None and many is not None:
         over, unit = bound["over"] is not None, written.unit
-        lists = [(f, counts.columns(f, scope, unit)) for f in reader.facts if f.entry.id in allowed]
-        holding = [f.entry.id for f, found in lists if counts.so_many_beyond(many, found, written.value, over=over)]
+        lists = [(f, tallies.columns(f, scope, unit)) for f in reader.facts if f.entry.id in allowed]
+        holding = [f.entry.id for f, found in lists if tallies.so_many_beyond(many, found, written.value, over=over)]
         if holding:
             return reader.add(span, "number", written.value, unit or None, holding)
-        if any(found for _, found in lists) and counts.says_how_many(many):
+        if any(found for _, found in lists) and tallies.says_how_many(many):
             return reader.take(*span)  # the count is judged
     right, uncued, near, reasons = [], [], [], []
     named: set[str] | None = None
@@ -150,8 +148,9 @@ def _judge(reader: Reader, span: tuple[int, int], written: WrittenNumber, clock:
             said = list(in_named_units(fact, named, scope, telling=telling))
         else:
             unit = full_unit(fact, written.unit, scope)
-            turned_too = [rounded(fact)] if unit and plain(unit) != plain(fact.unit) else []
-            said = [value for one in (fact, *turned_too) if (value := in_unit(one, unit)) is not None]
+            exact = in_unit(fact, unit)
+            turned_too = in_unit(rounded(fact), unit) if exact is not None and unit and unit != fact.unit else None
+            said = [value for value in (exact, turned_too) if value is not None]
         if not said:
             continue
         actual = next((value for value in said if written.says(value)), said[0])
@@ -172,7 +171,7 @@ def _judge(reader: Reader, span: tuple[int, int], written: WrittenNumber, clock:
         right = [f for f in reader.all_facts if f.role == "low" and f.entry in allowed and written.value == _NOMINAL][
             :1
         ]
-    if not right and allowed and _follows(written, scope):
+    if not right and allowed and follows(written, scope):
         right = [fact for fact in reader.all_facts if fact.entry in allowed][:1]
     if not right and uncued and not _others_fit(reader, uncued[0], scope, clock):
         right = uncued
@@ -186,6 +185,8 @@ def _judge(reader: Reader, span: tuple[int, int], written: WrittenNumber, clock:
     if not reasons and meant and not BOUND.search(scope.ahead) and len({round(actual, 6) for _, actual in meant}) == 1:
         correct = _rewritten(reader.text[slice(*span)], written, meant[0][1])
     why = reasons[0] if reasons else "no value of the evidence is this number in this unit"
+    if reasons and all(why.startswith("that is at ") for why in reasons) and _time_marked(reader, scope):
+        return reader.take(*span)  # the time beside it is marked
     if any(why in SIGNS for why in reasons) and _direction_marked(reader, scope):
         return reader.take(*span)  # the direction beside it is marked
     ids = [meant[0][0].entry] if correct else []
@@ -232,24 +233,17 @@ def _on_its_side(scope: Scope, value: float, actual: float) -> bool:
     return not _JUST_OVER.search(scope.ahead) or abs(actual) >= abs(value) * (1 - _EXACT)
 
 
-def _follows(written: WrittenNumber, scope: Scope) -> bool:
-    """Whether it is the difference or ratio of two other numbers of the sentence, which are judged themselves."""
-    if cues.COMPARED.search(scope.sentence) is None or (written.unit == "%" and written.value > _SHARES):
-        return False
-    said = [float(found[0].replace(",", "")) for found in _SAID.finditer(scope.sentence)]
-    others = [value for value in said if value != written.value]
-    if written.unit == "%":
-        told = (100 * (one / other - 1) for one in others for other in others if other and one != other)
-    else:
-        told = (one - other for one in others for other in others if one != other)
-    return any(abs(abs(value) - abs(written.value)) <= max(written.tolerance, _ROUNDED) for value in told)
-
-
 def _direction_marked(reader: Reader, scope: Scope) -> bool:
     """Whether a direction or comparison of the part has been found wrong."""
     start, end = reader.part(*scope.span)
     wrong = (one.claim for one in reader.judged if one.why and one.claim.kind in ("direction", "comparison"))
     return any(start <= claim.span[0] < end for claim in wrong)
+
+
+def _time_marked(reader: Reader, scope: Scope) -> bool:
+    """Whether a time of the part has been found wrong."""
+    start, end = reader.part(*scope.span)
+    return any(one.why and one.claim.kind == "time" and start <= one.claim.span[0] < end for one in reader.judged)
 
 
 def _keeps(facts: Facts, written: WrittenNumber, limit: re.Match[str], scope: Scope) -> bool:

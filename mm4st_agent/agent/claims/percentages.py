@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 
 from mm4st_agent.agent.claims import cues
-from mm4st_agent.agent.claims.facts import Fact
-from mm4st_agent.agent.claims.models import other_model
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.models import LEAD, other_model
 from mm4st_agent.agent.claims.scope import Scope
 
-_NOMINAL = re.compile(f"{cues.INTERVAL.pattern}|nominal|target", re.IGNORECASE)
+_NOMINAL = re.compile(f"{cues.INTERVAL.pattern}|nominal|target|level", re.IGNORECASE)
 _LISTED = re.compile(r";\s*$")
 """The sentence before goes on."""
-NOMINAL_BEHIND = re.compile(r"[\s-]*(?:prediction |forecast |confidence )?(?:interval|range|band)s?\b", re.IGNORECASE)
+NOMINAL_BEHIND = re.compile(
+    r"[\s-]*(?:prediction |forecast |confidence )?(?:interval|range|band|level)s?\b", re.IGNORECASE
+)
 _COVERAGE_BEHIND = re.compile(r"\s*(?:interval )?coverage\b", re.IGNORECASE)
 SO_MUCH_MORE = re.compile(
     r"\W*(?:\w+\s+)?(?:above|below|over|under|more|less|fewer|higher|lower|faster|slower|lighter|heavier|busier|"
@@ -80,6 +82,8 @@ def percentage_against(fact: Fact, scope: Scope) -> str:
         near = part if role.endswith("_percent") and role[:4] in ("text", "visi", "seri") else words
         if not needs[role].search(near):
             return Uncued("that is the nominal level") if role == "interval" else f"that is the {said(role)}"
+        if fact.ahead is not None and not LEAD.search(scope.context):
+            return f"that is {fact.ahead:g} minutes ahead"
         if role == "coverage80" and fact.label and (other := other_model(fact, scope)):
             return other
         if role in ("coverage",) and cues.USUAL.search(part):

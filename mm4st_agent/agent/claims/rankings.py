@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mm4st_agent.agent.claims import cues
+from mm4st_agent.agent.claims.by_place import furthest_above_usual, told_by, values_of
 from mm4st_agent.agent.claims.reader import Mention, Reader
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.claims.verdicts import LESS, MORE, add, scoped
@@ -26,9 +27,11 @@ _SUPERLATIVE = re.compile(
     r"smallest|cleanest)|(?P<either>worst|best|steepest|most congested))\b",
     re.IGNORECASE,
 )
-_RANKS = {"second": 2, "third": 3, "fourth": 4, "fifth": 5}
+_RANKS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5}
 _ORDINAL = re.compile(
-    rf"\b(?P<rank>{'|'.join(_RANKS)})\b(?!\s+(?:of|slower|faster|higher|lower|more|less|busier))", re.IGNORECASE
+    rf"\b(?P<rank>(?:(?<=in )|(?<=takes )|(?<=holds ))first(?= place)|(?:(?<=ranks )|(?<=comes )|(?<=ranked ))first|"
+    rf"{'|'.join(list(_RANKS)[1:])})\b(?!\s+(?:of|slower|faster|higher|lower|more|less|busier))",
+    re.IGNORECASE,
 )
 _MOST_VERB = re.compile(
     r"\b(?:lost|gained|dropped|rose|fell|changed|slowed|declined|climbed|increased|decreased|sped up)\s+(?:down\s+)?"
@@ -40,6 +43,7 @@ _OF_A_CHANGE = re.compile(
     r"slowdown|deviation|gap|difference|delay)\b",
     re.IGNORECASE,
 )
+_EXCESS = re.compile(r"\s+(?:relative )?(?:excess|surplus)\b", re.IGNORECASE)
 _OF_SEVERAL = re.compile(rf"\b(?:no|among|one of)\b|\b(?:{COUNT.pattern}|\d+)\s+$", re.IGNORECASE)
 """'Among the five slowest': no single place is that."""
 _SIDE = re.compile(r"\b(?:of|than|to|from|at|as|and|against|versus)\s+(?:the|that of the)\s+$", re.IGNORECASE)
@@ -58,6 +62,7 @@ def read(reader: Reader) -> None:
             _judge_places(reader, found)
     for found in _SUPERLATIVE.finditer(reader.own):
         _judge_superlative(reader, found)
+    _read_owners(reader)
 
 
 def _judge_places(reader: Reader, found: re.Match[str]) -> None:
@@ -86,7 +91,7 @@ def _judge_places(reader: Reader, found: re.Match[str]) -> None:
     scope = Scope(reader, found.span())
     verdicts = []
     channels = scope.channels(reader.facts)
-    values = _told(reader, scope) or _values(reader, scope, channels)
+    values = told_by(reader, scope) or values_of(reader, scope, channels)
     for key, by_place in values.items():
         ours = [v for place, v in by_place if place in subject.places]
         for other in others:
@@ -103,6 +108,20 @@ def _judge_places(reader: Reader, found: re.Match[str]) -> None:
         return
     why = "the values of the two places say otherwise"
     add(reader, span, found[0], [(entry, holds) for entry, holds, _ in verdicts], why)
+
+
+def _read_owners(reader: Reader) -> None:
+    """'The longest gap is at S022', of what a reply has once, with the id of its place."""
+    for facts in reader.facts:
+        for path, value in facts.entry.values.items():
+            if value.unit != "id" or not path.endswith(".id") or "[" in path:
+                continue
+            for found in re.finditer(path[:-3].replace("_", " "), reader.own, re.IGNORECASE):
+                named = reader.places(*reader.sentence(found.start()))
+                if len(named) == 1 and facts.entry.id in reader.allowed(found.end()):
+                    holds = str(value.value) in named[0].places
+                    if not holds:
+                        _blame(reader, (min(found.start(), named[0].start), max(found.end(), named[0].end)), found)
 
 
 def _blame(reader: Reader, span: tuple[int, int], found: re.Match[str]) -> None:
@@ -122,61 +141,6 @@ def _others(reader: Reader, subject: Mention | None) -> list[Mention]:
         return []
     places = {place for facts in reader.facts for fact in facts.numbers for place in fact.places}
     return [Mention(0, 0, frozenset({place})) for place in places - subject.places]
-
-
-_KINDS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\b(?:farther|further away|nearer|closer|distan\w*|away)\b", re.IGNORECASE), "away"),
-    (re.compile(r"\blanes?\b", re.IGNORECASE), "lanes"),
-    (re.compile(r"\bmissing|\bgaps?\b|incomplete|\blacks?\b", re.IGNORECASE), "missing"),
-    (re.compile(r"\b(?:wider|narrower|interval|band)\b", re.IGNORECASE), "gap"),
-    (re.compile(r"\b(?:los[est]\w*|drop\w*|slowed|fell|gained)\b", re.IGNORECASE), "change"),
-)
-"""Words for what two places are compared by, and its role."""
-
-
-def _told(reader: Reader, scope: Scope) -> dict[tuple[str, str], list[tuple[str, tuple[str, float]]]]:
-    """Values of what the sentence itself says that the places are compared by; none where it says nothing."""
-    values: dict[tuple[str, str], list[tuple[str, tuple[str, float]]]] = {}
-    role = next((role for words, role in _KINDS if words.search(scope.sentence)), "")
-    for facts in reader.facts:
-        for fact in facts.all:
-            own = fact.places - facts.about if len(fact.places) > 1 else fact.places
-            named = "lanes" if fact.unit.startswith("lane") else fact.role
-            if named == role and len(own) == 1 and (role != "gap" or fact.of == ("high", "low")):
-                values.setdefault((role, fact.unit), []).append((next(iter(own)), (fact.entry, abs(fact.value))))
-    return {key: of for key, of in values.items() if len(of) > 1}
-
-
-def _values(
-    reader: Reader, scope: Scope, channels: set[str]
-) -> dict[tuple[str, str], list[tuple[str, tuple[str, float]]]]:
-    """Values of the same quantity and role by place."""
-    found: dict[tuple[str, str], list[tuple[str, tuple[str, float]]]] = {}
-    roles = {
-        "recent": "now",
-        "value": "now",
-        "first_mean": "mean",
-        "second_mean": "mean",
-        "mean": "mean",
-        "median": "median",
-    }
-    for facts in reader.facts:
-        if facts.entry.id not in reader.allowed(scope.span[1]) or (
-            channels and facts.channel and facts.channel not in channels
-        ):
-            continue
-        for fact in facts.numbers:
-            if len(fact.places) == 1 and fact.role in roles and fact.group in ("", "ranking", "total"):
-                (place,) = fact.places
-                found.setdefault((roles[fact.role], f"{fact.channel} {fact.unit}"), []).append(
-                    (place, (fact.entry, fact.value))
-                )
-    if ("now", "") not in found and cues.future(scope.part):
-        return {key: value for key, value in found.items() if key[0] == "median"} or found
-    now = {key: value for key, value in found.items() if key[0] in ("now",)}
-    if now and not cues.AVERAGE.search(scope.sentence):
-        return now
-    return found
 
 
 def _judge_superlative(reader: Reader, found: re.Match[str]) -> None:
@@ -202,6 +166,9 @@ def _judge_superlative(reader: Reader, found: re.Match[str]) -> None:
         else min(named, key=lambda m: abs(m.start - found.end()))
     )
     low = bool(found["low"])
+    if _EXCESS.match(reader.own, found.end()) and (known := furthest_above_usual(reader, scope)):
+        holds = known[0] in one.places
+        return add(reader, found.span("word"), found[0], [(known[1], holds)], "another place is")
     if found["either"] or _OF_A_CHANGE.match(reader.own, found.end()) or _MOST_VERB.search(scope.sentence):
         _judge_top(reader, found.span("word"), found, one, low=None)
         return
@@ -257,7 +224,7 @@ def _judge_top(reader: Reader, span: tuple[int, int], found: re.Match[str], one:
             if at is not None and (low is None or low == is_low):
                 verdicts.append((facts.entry.id, str(at.value) in one.places))
     if not verdicts and low is not None and len(reader.places(*reader.sentence(span[0]))) <= 2:
-        for by_place in _values(reader, scope, channels).values():
+        for by_place in values_of(reader, scope, channels).values():
             values = {place: value for place, (_, value) in by_place}
             mine = [value for place, value in values.items() if place in one.places]
             if mine and len(values) > 1:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mm4st_agent.agent.answer import Claim, ClaimKind
-from mm4st_agent.agent.claims.facts import Fact, Facts, across
+from mm4st_agent.agent.claims.derived import across
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.quantities import UnitReader
 
@@ -17,24 +19,36 @@ POINTER = re.compile(r"\[(E\d+(?:\s*,\s*E\d+)*)\]")
 _SENTENCE_END = re.compile(r"(?<![ap]\.m)(?<!\bi\.e)(?<!\be\.g)(?<!\bvs)(?<!\bapprox)[.!?;](?=\s)|\n")
 _PART_END = re.compile(
     r"\s(?=and\s+(?:[\d.,]+\s[^.;]{0,30}\sat\s\d{1,2}:\d\d|(?:the\s+)?(?:low|high|slow|fast|busi|quiet)\w*est))|"
-    r"(?<=[^\d])[:–—](?=\s)|\s[–—-](?=\s)|,(?=\s)(?!\sby\s(?:\w+\s)?\d)|\s(?=(?:but|yet|while|whereas|although|"
+    r"(?<=[^\d])[:–—](?=\s)|\s[–—-](?=\s)|,(?=\s)(?!\sby\s(?:\w+\s)?\d)|(?<!rather)\s(?=(?:but|yet|while|whereas|although|"
     r"though|because|which|then|"
-    r"instead\s+of|rather\s+than|compared\s+(?:with|to)|relative\s+to|against|"
+    r"instead\s+of|in\s+place\s+of|rather\s+than|compared\s+(?:with|to)|relative\s+to|against|"
     r"versus|vs\.?|than|with\s+(?:a|an|the|only)|"
     r"and\s+(?:ends?|starts?|falls?|rises?|drops?|climbs?|then|reaches|the|it|"
     r"its|is|was|will|an?|has|peaks?|expects?|at|on|station\s|sensor\s|_{2,}))\b)",
     re.IGNORECASE,
 )
 _OPENER = re.compile(
-    r"\W*(?:normally|usually|typically|ordinarily|currently|right now|now|today|"
+    r"(?:\W*(?:(?:the |an )?(?:day|hour) (?:before|earlier)|"
+    r"normally|usually|typically|ordinarily|currently|right now|now|today|"
     r"(?:per|every) (?:\w+ )?(?:minutes?|hours?)|"
     r"(?:over|in|during|for|within) the (?:last|past|next|coming) [^,.;]{1,25}|(?:at|with|averaging) (?:[^,.;]|"
-    r"[.,](?=\d)){1,40})"
-    r"(?:,? at this time[^,.;]{0,20})?,(?=\s)",
+    r"[.,](?=\d)){1,40}|"
+    r"(?:in|on|at|by|over|during|for|with|without|from|since|before|after|going by|judging by|according to|based on|"
+    r"leaving|taking|taken|as of|per|under|had|if|ahead of|right) "
+    r"(?:(?!\b(?:is|are|was|were|has|have|will|does|did|\w{3,}ed(?!,))\b)[^,.;:()\d]|\d{1,2}:\d\d|"
+    r"\d{1,3}[ -](?:minute|hour)s?\b|\d{1,2} (?:Jan|Feb|Mar|Apr|May|Ju[nl]|Aug|Sep|Oct|Nov|Dec)){1,70})"
+    r"(?:,? at this time[^,.;]{0,20})?,(?=\s))+",
     re.IGNORECASE,
 )
 """Words at the head of a sentence that hold for what stands behind their comma."""
 
+_NOTHING = re.compile(r"\s*(?:about |around |roughly |some )?")
+_APPOSED = re.compile(r"\s*(?:,|\.(?!\d)|$)")
+"""'The text share, 64 %, is larger': a number alone between commas belongs to what stands before it."""
+_LABEL = re.compile(
+    r"\W*(?!(?:\w+\s+)*(?:is|are|was|were|has|have|says?|does|runs?)\b)(?:[^\W\d][\w'/-]*\s?){1,4}", re.IGNORECASE
+)
+"""'Half-hour mean: 45.9 km/h': a few words before a colon tell what stands behind it."""
 _OPENING = re.compile(r"\W*\[(E\d+(?:,\s*E\d+)*)\]\s+\w")
 """A mark at the head of a sentence holds for all of it."""
 SUBSTANCE = re.compile(r"\b(PM|NO|CO|O|SO)(\d+(?:\.\d+)?)(?!\w)", re.IGNORECASE)
@@ -119,7 +133,15 @@ class Reader:
         for found in _PART_END.finditer(self._own, opener.end() if opener else first, last):
             if self._own.count("(", first, found.start()) > self._own.count(")", first, found.start()):
                 continue  # inside brackets
+            if found[0] == ":" and _LABEL.fullmatch(self._own, first, found.start()):
+                continue
             if found.end() <= start:
+                if (
+                    found[0] == ","
+                    and _NOTHING.fullmatch(self._own, found.end(), start)
+                    and _APPOSED.match(self._own, end)
+                ):
+                    continue
                 first = found.end()
             elif found.start() >= end:
                 return first, found.start()
@@ -146,7 +168,10 @@ class Reader:
 
     @cached_property
     def all_facts(self) -> list[Fact]:
-        return [*(fact for facts in self.facts for fact in facts.all), *across(self.facts)]
+        return [
+            *(fact for facts in self.facts for fact in facts.all),
+            *across(fact for facts in self.facts for fact in facts.numbers),
+        ]
 
     @cached_property
     def units(self) -> UnitReader:

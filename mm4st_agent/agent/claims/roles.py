@@ -6,7 +6,7 @@ import re
 
 from mm4st_agent.agent.claims import cues
 from mm4st_agent.agent.claims.extremes import CENTRES, LEVELS, extreme_against
-from mm4st_agent.agent.claims.facts import Fact
+from mm4st_agent.agent.claims.fact import Fact
 from mm4st_agent.agent.claims.models import MODEL, error_against
 from mm4st_agent.agent.claims.percentages import NOMINAL_BEHIND, SO_MUCH_MORE, Uncued, percentage_against, said
 from mm4st_agent.agent.claims.scope import Scope
@@ -26,7 +26,7 @@ _OF_THE_ONE_BEFORE = re.compile(r"\d\s*[^\s\d]\S*\s+(?:at|in|of|from|as)\s+(?:th
 _LOOSE = re.compile(r"[^.;:\d]{0,70}$")
 _BEHIND = re.compile(
     r"\W*(?:(?:that|which)\s+)?(?:is|was|would be|are|as|being)?\s*(?:the\s+)?(?:usual|normal|"
-    r"typical)\b",
+    r"typical)\b(?!\W*(?:about |of )?\d)",
     re.IGNORECASE,
 )
 _SECOND = re.compile(
@@ -77,6 +77,21 @@ _TOGETHER = re.compile(
     r"mov\w*|eight|test)\b",
     re.IGNORECASE,
 )
+_AT_A_LEVEL = re.compile(
+    r"\b(?:did|does|doing|ran|runs|(?:was|is|were|are|stood|stands) at|averaged|averages|made)\s+"
+    r"(?:about |around |only |just )?$",
+    re.IGNORECASE,
+)
+_FARTHER = re.compile(r"\b(?:farther|further|nearer|closer|more|less|than|apart)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"\b(?:intervals?|ranges?|bands?)\b[^.;,\d]*\b(?:(?P<low>starts?|begins?|opens?)|ends?|stops?|closes?)\s+(?:at|with)\s+$",
+    re.IGNORECASE,
+)
+_OF_MEANS = re.compile(
+    r"\b(?:mean|average) (?:speed|flow|level|value)s\b|\b(?:means|averages)\b|"
+    r"\bon average\b[^.;]*\b(?:faster|slower|more|less)\b",
+    re.IGNORECASE,
+)
 _OF_A_GAP = re.compile(
     r"\b(?:gap|difference)\b[^\d;]*\b(?:of|was|is|were|at|to|averaged)\s+(?:about |only |just |roughly |some )?$|"
     r"\bdiffer(?:ed|s)? by\s+(?:about |only )?$",
@@ -106,8 +121,8 @@ OF_TWO_VALUES = frozenset({"gap", "relative", "share", "times"})
 
 def attached(cue: re.Pattern[str], scope: Scope) -> bool:
     """Whether a cue speaks of this number: it stands before it with no other number between, and compares nothing."""
-    for found in cue.finditer(scope.before):
-        gap = scope.before[found.end() :]
+    for found in cue.finditer(scope.words_before):
+        gap = scope.words_before[found.end() :]
         if _OF_THE_ONE_BEFORE.search(scope.before[: found.start()]) and re.match(r"\s*(?:and|,|but)\b", gap):
             continue
         if _DIRECT.fullmatch(gap) and not (re.match(r"\s*at\b", gap) and _THAN.search(scope.before[: found.start()])):
@@ -147,11 +162,13 @@ def role_against(fact: Fact, scope: Scope) -> str:
         return ""
     if role in _OWN_ROLES and not _OWN_ROLES[role][0].search(scope.sentence):
         return f"that is the {_OWN_ROLES[role][1]}"
+    if role == "mean_gap" and _OF_MEANS.search(scope.part):
+        return "that is the mean gap of the readings"
     if role == "difference" and re.search(r"\b(?:average|mean|typical) (?:gap|difference)\b", scope.before):
         return "that is the difference of the means"
     if role in ("first_mean", "second_mean", "mean", "value", "recent") and _OF_A_GAP.search(scope.before):
         return "that is a level, not a difference"
-    usual = attached(cues.USUAL, scope) or _BEHIND.match(scope.after) is not None
+    usual = (attached(cues.USUAL, scope) and role != "mean_gap") or _BEHIND.match(scope.after) is not None
     baseline = attached(cues.BASELINE, scope) or re.match(
         r"\W*(?:\w+\s+){0,3}(?:that|which) (?:the )?(?:baseline|serves)", scope.after
     )
@@ -189,6 +206,8 @@ def role_against(fact: Fact, scope: Scope) -> str:
         and not (cues.COMPARED.search(scope.clause) or _SLOWDOWN.search(scope.clause))
     ):
         return "that is a change"
+    if fact.signed and not signed and role in ("change", "difference") and _AT_A_LEVEL.search(scope.before):
+        return "that is a change, not a level"
     around = re.split(r"\d(?! (?:min|hour))", scope.before)[-1] + " " + re.split(r"\d", scope.after)[0]
     averaged = (
         scope.lasting is not None
@@ -203,6 +222,8 @@ def role_against(fact: Fact, scope: Scope) -> str:
 def _usual_near(scope: Scope) -> bool:
     if re.match(r"\s*(?:instead of|rather than|compared|against|versus)", scope.part, re.IGNORECASE):
         return True
+    if scope.dependent and cues.USUAL.search(scope.context):
+        return True
     return cues.USUAL.search(scope.part) is not None and not re.search(r"\d", scope.before[-40:])
 
 
@@ -212,7 +233,7 @@ def _bounds(fact: Fact, scope: Scope) -> str:
         r"\b(?:most likely (?!lie)|best estimate|central estimate)", scope.part, re.IGNORECASE
     ):
         return f"that is the {fact.role} end of the interval"
-    end = cues.END_OF_INTERVAL.search(scope.before)
+    end = _STARTS.search(scope.words_before) or cues.END_OF_INTERVAL.search(scope.before)
     if end is not None:
         right = fact.role == ("low" if end["low"] else "high")
         return "" if right else "that is not this end of the interval"
@@ -247,7 +268,14 @@ def _compared(fact: Fact, scope: Scope) -> str:
     sentence, (_, other) = scope.sentence, fact.of
     both = len(fact.places) == 2 and fact.places <= scope.named_places
     behind = _COMPARED_BEHIND.match(scope.reader.own, scope.span[1]) is not None
-    if fact.role in ("gap", "relative") and not (behind or cues.COMPARED.search(sentence if both else scope.clause)):
+    if fact.role == "gap" and not behind and not SO_MUCH_MORE.match(scope.after) and _AT_A_LEVEL.search(scope.before):
+        return "that is a difference, not a level"
+    if fact.of == ("last", "usual") and fact.role == "share" and not cues.LAST_READING.search(sentence):
+        return "that is of the last reading"
+    if fact.of[0] == "away" and not _FARTHER.search(scope.clause):
+        return "that is a difference, not a distance"
+    moves = (words.search(sentence if both else scope.clause) for words in (cues.COMPARED, cues.UP, cues.DOWN))
+    if fact.role in ("gap", "relative") and not (behind or any(moves)):
         return "nothing is compared there"
     if other == "minimum" and not _SPREAD.search(sentence):
         return "nothing is said of a spread"

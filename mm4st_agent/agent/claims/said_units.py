@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from mm4st_agent.agent.claims.facts import Fact
+from mm4st_agent.agent.claims.fact import Fact
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.clock_words import same_time
@@ -103,6 +103,10 @@ def named_units(reader: Reader, scope: Scope) -> set[str]:
     named = reader.units.named(scope.sentence) or reader.units.named(scope.context)
     if not named and re.search(r"_\s*\($", scope.before):  # "S029 (344)"
         named = {fact.unit for fact in reader.all_facts if fact.role in ("value", "recent", "last", "level")}
+    if not named:  # "PM2.5: 16.4, mean 11.7": no unit at all, but the quantity
+        channels = scope.channels(reader.facts)
+        roles = ("value", "recent", "last", "level", "median")
+        named = {fact.unit for fact in reader.all_facts if fact.channel in channels and fact.role in roles} - {"%"}
     return {plain(unit) for unit in named}
 
 

@@ -8,26 +8,19 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from mm4st_agent.agent.claims import cues
-from mm4st_agent.agent.claims.facts import Fact, Facts
+from mm4st_agent.agent.claims.facts import Facts
+from mm4st_agent.agent.claims.parallels import parallel_place
 from mm4st_agent.agent.claims.reader import Mention, Reader
-from mm4st_agent.agent.clock_words import WHEN, WrittenTime, same_time, written_time
+from mm4st_agent.agent.claims.said_channels import said_channels
+from mm4st_agent.agent.claims.said_times import AHEAD, DAY, LASTING, minutes_of, said_times, timeless
+from mm4st_agent.agent.clock_words import WHEN, WrittenTime, written_time
 from mm4st_agent.agent.number_words import COUNT, count_of
 
-_LASTING = re.compile(
-    r"\b(?:last|past|previous|preceding|within|during|over(?:\s+the)?(?:\s+(?:last|past))?|in)\s+(?:the\s+)?"
-    r"(?:(?P<many>\d+(?:\.\d+)?|half an|half|[a-z]+)[\s-]+)?(?P<unit>hours?|minutes?|min|h|days?|weeks?)\b|"
-    r"\b(?:(?P<many2>half|\d+)[\s-](?:an\s+)?(?P<unit2>hour|minute)(?=\s+(?:mean|average|total|low|high|figure|"
-    r"value|level|reading)))\b|"
-    r"\b(?P<daily>of the (?:last |past |whole )*day|24-hour|over the (?:whole of the )?(?:last )?day|daily|day's)\b",
-    re.IGNORECASE,
+_DEPENDS = re.compile(
+    r"\s*(?:which|where|in place of|instead of|rather than|compared (?:with|to)|against|versus|vs\.?)\b", re.IGNORECASE
 )
+_FOLLOWED = re.compile(r"\bfollowed by\b", re.IGNORECASE)
 _LONG_PAST = re.compile(r"last|past|previous|preceding|day|daily|24-hour|mean|average", re.IGNORECASE)
-_NEXT = re.compile(
-    r"\b(?:next|coming|following)\s+(?:(?P<many>\d+(?:\.\d+)?|half an|half|[a-z]+)[\s-]+)?"
-    r"(?P<unit>hours?|minutes?|min|h|days?)\b",
-    re.IGNORECASE,
-)
-_MINUTES = {"h": 60.0, "min": 1.0, "d": 1440.0, "w": 10080.0}
 _BRACKETS = re.compile(r"\([^()]*\)")
 _AT = re.compile(r"[*\s]*(?:at|on|in|for)\s+(?:the\s+)?(?:(?:road|air)\s+)?(?:stations?\s+|sensor\s+|detector\s+)?\**")
 _THE_OTHER_ONE = re.compile(r"\s*(?:at|for|of)\s+the\s+(?:\w+est|other)(?: one| station| place)?\b", re.IGNORECASE)
@@ -35,7 +28,7 @@ _APART = re.compile(r"\b(?:apart from|except(?: for)?|besides|other than|excludi
 _ANOTHER_CLAUSE = re.compile(r"\b(?:while|whereas|but|yet|although|than|against)\b", re.IGNORECASE)
 _RIGHT_BEHIND = re.compile(r",?\s+\(?(?:(?:reached |recorded |measured |seen )?(?:at|around))\s+")
 _ANOTHER_DAY = re.compile(
-    r"\b(?:the|next|previous|following|preceding) (?:\w+ )?day (?:before|after|earlier|later)?\b", re.IGNORECASE
+    r"\b(?:an?|one|the|next|previous|following|preceding) (?:\w+ )?day (?:before|after|earlier|later)?\b", re.IGNORECASE
 )
 _NEXT_NUMBER = re.compile(
     r"(?<![\w:.,])\d[\d,]*(?:\.\d+)?(?![\d:,]|\.\d|st\b|nd\b|rd\b|th\b|-|\s*(?:hours?|minutes?|min|h|days?)\b|"
@@ -58,17 +51,8 @@ _VERB = re.compile(
     r"\w{3,}ed)\b",
     re.IGNORECASE,
 )
-_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_DAY = re.compile(rf"\b(?P<day>today's?|yesterday's?|tomorrow|{'|'.join(_DAYS)})\b", re.IGNORECASE)
 _INTERVAL = re.compile(r"\b(?:between|from)\s+(?:about )?[\d,.]*$", re.IGNORECASE)
 _RESPECTIVELY = re.compile(r"\d\s*(?:[\w/%³µ]+\s*){0,3}(?:versus|vs\.?|against|and)\s+(?:about\s+)?\d", re.IGNORECASE)
-
-
-_SUBSTANCES = {
-    "no2": r"\bno2\b|\bno₂|nitrogen dioxide", "pm25": r"\bpm2\.5|\bpm₂|fine (?:particle|dust)", "pm10": r"\bpm10\b",
-    "ozone": r"\bozone\b|\bo3\b", "so2": r"\bso2\b|sul(?:ph|f)ur dioxide", "co": r"carbon monoxide",
-}  # fmt: skip
-"""Quantities that share their unit, by how people call them."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +116,7 @@ class Scope:
     def clause(self) -> str:
         """The part, with those before it whose verb it shares: 'but only some 3 km/h at S116'."""
         start, end = self._part
-        while start > self._sentence[0] and not _VERB.search(self.reader.own[start:end]):
+        while start > self._sentence[0] and not _VERB.search(_FOLLOWED.sub("", self.reader.own[start:end])):
             start = self.reader.part(start - 1, start - 1)[0]
         return self.reader.own[start:end]
 
@@ -143,6 +127,16 @@ class Scope:
     @cached_property
     def after(self) -> str:
         return self.reader.own[self.span[1] : self._part[1]]
+
+    @cached_property
+    def dependent(self) -> bool:
+        """Whether the part leans on the one before it: 'which would be 47.5', 'in place of 54', 'against 31'."""
+        return _DEPENDS.match(self.part) is not None
+
+    @cached_property
+    def words_before(self) -> str:
+        """`before` without the digits of times and lengths of time."""
+        return timeless(self.before)
 
     @cached_property
     def ahead(self) -> str:
@@ -185,6 +179,8 @@ class Scope:
             return frozenset()  # "the 14 km/h at the slowest one"
         named = [m for m in self.reader.places(*self._sentence) if not _APART.search(self.reader.own[: m.start])]
         own = [mention for mention in own if mention in named]
+        if (place := parallel_place(self.reader.own, self._sentence, self.span, named)) is not None:
+            return place.places
         if own:
             before = [mention for mention in own if mention.start < self.span[0]]
             behind = [mention for mention in own if mention.start >= self.span[1]]
@@ -231,14 +227,15 @@ class Scope:
         found = WHEN.match(self.reader.own, right_behind.end()) if right_behind else None
         written = written_time(found) if found else None
         beyond = found is not None and found.start() >= self._part[1]
-        return self._moved or [*_times(self.part), *([written] if written is not None and beyond else [])]
+        own = self.reader.own[self._part[0] : min(self._part[1], self._sentence[0] + len(self.reach))]
+        return self._moved or [*said_times(own), *([written] if written is not None and beyond else [])]
 
     @cached_property
     def _moved(self) -> list[WrittenTime]:
         """The clock time of '14:50, and five minutes later'; none where no time is moved."""
         by = _LATER.search(self.reach, len(self.ahead))
         ahead = [
-            one for one in _times(self.ahead) if one.hour is not None and one.minute is not None and not one.either
+            one for one in said_times(self.ahead) if one.hour is not None and one.minute is not None and not one.either
         ]
         if by is None or not ahead:
             return []
@@ -250,23 +247,30 @@ class Scope:
     @cached_property
     def all_times(self) -> list[WrittenTime]:
         """Of the sentence."""
-        return _times(self.sentence)
+        return said_times(self.sentence)
+
+    @cached_property
+    def reached_times(self) -> list[WrittenTime]:
+        """Of the sentence up to the next number: what stands behind that is said of it."""
+        return said_times(self.reach)
 
     @cached_property
     def days(self) -> list[str]:
         """Weekdays, "today" and "yesterday" of the part, else of the sentence."""
-        said = [found["day"].lower().removesuffix("'s") for found in _DAY.finditer(self.part)]
+        if _ANOTHER_DAY.search(re.split(r"\d", self.after)[0]):
+            return []
+        said = [found["day"].lower().removesuffix("'s") for found in DAY.finditer(self.part)]
         if said or self.times or _ANOTHER_DAY.search(self.reach[len(self.ahead) :]):
             return said
-        return [m["day"].lower().removesuffix("'s") for m in _DAY.finditer(self.reach)]
+        return [m["day"].lower().removesuffix("'s") for m in DAY.finditer(self.reach)]
 
     @cached_property
     def lasting(self) -> float | None:
         """Minutes back that the part, or else the only one of the sentence, speaks of."""
         compared = cues.COMPARED.search(self.sentence) is not None
         for text, whole in ((self.part, False), ("" if compared else self.reach, True)):
-            spans = [m for m in _LASTING.finditer(text) if (_LONG_PAST.search(m[0]) if whole else self._beside(m))]
-            found = {minutes for m in spans if (minutes := _minutes(m)) is not None}
+            spans = [m for m in LASTING.finditer(text) if (_LONG_PAST.search(m[0]) if whole else self._beside(m))]
+            found = {minutes for m in spans if (minutes := minutes_of(m)) is not None}
             if found:
                 return found.pop() if len(found) == 1 else None
         return None
@@ -281,7 +285,7 @@ class Scope:
     def reaching(self) -> float | None:
         """Minutes ahead that the part, or else the only one of the sentence, speaks of."""
         for text in (self.part, self.sentence):
-            found = {minutes for m in _NEXT.finditer(text) if (minutes := _minutes(m)) is not None}
+            found = {minutes for m in AHEAD.finditer(text) if (minutes := minutes_of(m)) is not None}
             if found:
                 return found.pop() if len(found) == 1 else None
         return None
@@ -291,82 +295,9 @@ class Scope:
     def channels(self, ledger: list[Facts]) -> set[str]:
         """Channels of the ledger that the part names, else the sentence up to `reach`, else the one before."""
         texts = (self.reader.text[slice(*self._part)], self.raw[: len(self.reach)], self.previous)
-        for text in texts:
-            said = text.casefold()
-            found = {f.channel for f in ledger if f.channel and any(word in said for word in _titles(f))}
-            if found:
-                return found
-            if other := [name for name, words in _SUBSTANCES.items() if re.search(words, said)]:
-                return set(other)
-        return set()
+        return next((found for text in texts if (found := said_channels(text, ledger))), set())
 
     @cached_property
     def sign(self) -> int:
         """What the part says of more or less; see `cues.sign`."""
         return cues.sign(self.part)
-
-
-def _titles(facts: Facts) -> set[str]:
-    names = {facts.channel.casefold(), facts.title.casefold()}
-    more = {"pm25": {"pm2.5", "fine particle", "fine dust"}, "no2": {"no2", "nitrogen dioxide", "no₂"}}
-    return (names | more.get(facts.channel.casefold(), set())) - {""}
-
-
-def _times(text: str) -> list[WrittenTime]:
-    said = (found for found in WHEN.finditer(text) if not found[0].endswith(" may"))  # '45.9 may be too much'
-    return [written for found in said if (written := written_time(found)) is not None]
-
-
-def _minutes(found: re.Match[str]) -> float | None:
-    if found.groupdict().get("daily"):
-        return 1440.0
-    if found.groupdict().get("unit2"):
-        size = 60.0 if found["unit2"].lower() == "hour" else 1.0
-        return size / 2 if found["many2"].lower() == "half" else size * float(found["many2"])
-    unit = _MINUTES["min" if found["unit"].lower().startswith("m") else found["unit"][0].lower()]
-    many = (found["many"] or "1").lower()
-    if many in ("half an", "half"):
-        return unit / 2
-    if COUNT.fullmatch(many):
-        return unit * count_of(many)
-    try:
-        return unit * float(many)
-    except ValueError:
-        return unit if many in ("the", "an", "a", "last", "past", "previous", "preceding", "full", "whole") else None
-
-
-def on_day(fact: Fact, day: str, clock: datetime) -> bool:
-    """Whether any of the time that a fact is about lies on a day that is said in words."""
-    if fact.start is None or fact.end is None:
-        return True
-    # a window that is compared is called after the day on which it ends
-    start = fact.end if fact.role in ("first_mean", "second_mean") else fact.start
-    last = fact.end if start == fact.end else fact.end - timedelta(minutes=1)
-    shift = {"today": 0, "yesterday": -1, "tomorrow": 1}.get(day)
-    if shift is not None:
-        return start.date() <= (clock + timedelta(days=shift)).date() <= last.date()
-    days = (last.date() - start.date()).days
-    return any((start + timedelta(days=n)).weekday() == _DAYS.index(day) for n in range(days + 1))
-
-
-def within(fact: Fact, wanted: WrittenTime) -> bool:
-    """Whether a written time lies in the time that a fact is about, its ends included."""
-    if fact.start is None or fact.end is None:
-        return True
-    if same_time(wanted, fact.start) or same_time(wanted, fact.end):
-        return True
-    if fact.start == fact.end:
-        return False
-    moment, step = fact.start, timedelta(minutes=1 if wanted.hour is not None else 60)
-    if fact.end - fact.start > timedelta(days=9):
-        return True
-    if wanted.instant is not None:
-        return fact.start <= wanted.instant <= fact.end
-    if wanted.hour is not None and wanted.minute is not None and wanted.day is None:
-        moment = fact.start.replace(hour=wanted.hour, minute=wanted.minute, second=0, microsecond=0)
-        return any(fact.start <= moment + timedelta(days=n) <= fact.end for n in range(10))
-    while moment <= fact.end:
-        if same_time(wanted, moment):
-            return True
-        moment += step
-    return False

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from mm4st_agent.agent.claims import cues
-from mm4st_agent.agent.claims.facts import Fact
+from mm4st_agent.agent.claims.fact import Fact
 from mm4st_agent.agent.claims.fitting import why_not
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.said_units import MORE_OR_LESS
 from mm4st_agent.agent.claims.scope import Scope
-from mm4st_agent.agent.number_words import SHARE, share_of
+from mm4st_agent.agent.number_words import COUNT, SHARE, share_of
 
 _BY = re.compile(
     r"\b(?:by|lost|loses|losing|shed)\s+(?:about |nearly |over |almost |roughly |more than |less than )?$",
@@ -48,6 +48,8 @@ def read(reader: Reader, clock: datetime | None) -> None:
 
 
 def _is_share(reader: Reader, found: re.Match[str]) -> bool:
+    if re.search(rf"\b(?:{COUNT.pattern}|\d+)\s+and\s+(?:an?\s+)?$", reader.own[: found.start()], re.IGNORECASE):
+        return False  # "six and a half"
     behind = reader.own[found.end() : found.end() + 40]
     return (
         _OF.match(behind) is not None

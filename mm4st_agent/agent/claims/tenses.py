@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 
 from mm4st_agent.agent.claims import cues
 from mm4st_agent.agent.claims.extremes import CENTRES
-from mm4st_agent.agent.claims.facts import Fact
+from mm4st_agent.agent.claims.fact import Fact
 from mm4st_agent.agent.claims.percentages import said
 from mm4st_agent.agent.claims.roles import ENDS, FROM, READ, attached
-from mm4st_agent.agent.claims.scope import Scope, on_day, within
+from mm4st_agent.agent.claims.said_times import on_day, within
+from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.clock_words import WHEN, WrittenTime, same_time, written_time
 
 _COURSE = re.compile(
@@ -27,6 +29,9 @@ _AT_A_CLOCK = re.compile(
     re.IGNORECASE,
 )
 """One moment, and no span."""
+_SINCE = re.compile(r"\bsince\b", re.IGNORECASE)
+_FIRST = re.compile(r"\bfirst(?: \w+){0,2}\s+$", re.IGNORECASE)
+_UP_TO = re.compile(r"\b(?:up to|until|ending(?: at)?)\b", re.IGNORECASE)
 _IN_A_FORECAST = re.compile(r"\W*(?:in|by|per) the forecast", re.IGNORECASE)
 _BESIDE = re.compile(
     r"\b(?:than|compared|against|versus|from|before|yesterday|previous|earlier|more|less|higher|lower|faster|"
@@ -51,6 +56,7 @@ def tense_against(fact: Fact, scope: Scope) -> str:
     """What says that the number was measured, or is forecast, where the fact is not; "" where nothing does."""
     then = fact.moment is not None and any(same_time(wanted, fact.moment) for wanted in scope.times)
     now = cues.NOW.search(scope.part) and not cues.future(scope.part) and not then
+    now = now and not (fact.path.startswith("steps[0]") and FROM.search(scope.before))  # "from 31 km/h now down to 7"
     if fact.role in (*CENTRES, "value") and fact.coming and now:
         return "that is a forecast"
     was = fact.group == "outcomes" and _WAS.search(scope.part) and not cues.future(scope.sentence)
@@ -110,6 +116,10 @@ def time_against(fact: Fact, scope: Scope, clock: datetime | None) -> str:
         ends = [f.end for f in _of_entry(fact, scope) if f.role in ("first_mean", "second_mean") and f.end is not None]
         if any(end > fact.end for end in ends):
             return "that is of the window before"
+    if fact.role == "last" and _SINCE.search(scope.part):
+        return ""  # "down to 15.8 since 06:55"
+    if fact.path.startswith("steps[0]") and _FIRST.search(scope.before):
+        return ""
     times = [wanted for wanted in scope.times if wanted.hour is not None or wanted.day is not None or wanted.instant]
     if (
         fact.role in CENTRES
@@ -118,7 +128,7 @@ def time_against(fact: Fact, scope: Scope, clock: datetime | None) -> str:
         and not _THEN.match(scope.after)
     ):
         return ""  # 'from 31 to 7 km/h at 08:10': the time is that of the second
-    if fact.group == "steps" and not times and attached(cues.MEAN, scope):
+    if fact.group in ("steps", "peak", "largest") and not times and attached(cues.MEAN, scope):
         return "that is one step of the forecast"
     if fact.group == "steps" and not scope.all_times and not fact.extreme and not _COURSE.search(scope.sentence):
         earlier = _times_before(scope)
@@ -127,7 +137,7 @@ def time_against(fact: Fact, scope: Scope, clock: datetime | None) -> str:
         ):
             return "that is one step of the forecast"
     if fact.moment is not None and fact.role not in ("last",):
-        elsewhere = [] if _LATER.search(scope.sentence) else scope.all_times
+        elsewhere = [] if _LATER.search(scope.sentence) else scope.reached_times
         said = times or [wanted for wanted in elsewhere if wanted.hour is not None]
         if (
             said
@@ -138,9 +148,17 @@ def time_against(fact: Fact, scope: Scope, clock: datetime | None) -> str:
         if times and not any(same_time(wanted, fact.moment) for wanted in times) and fact.group not in ("steps",):
             return f"that is at {fact.moment:%H:%M}"
         return ""
+    if (
+        fact.role == "last"
+        and _UP_TO.search(scope.part)
+        and any(within(replace(fact, end=clock or fact.end), w) for w in times)
+    ):
+        return ""  # "in the five minutes up to 17:00"
     if times and not any(within(fact, wanted) for wanted in times) and not _event_times(times, scope):
         return f"that is from {fact.start:%H:%M} to {fact.end:%H:%M}"
     if fact.role in ("mean", "recent") and times and _READ_AT.search(scope.part):
+        return "that is the mean of a longer time"
+    if fact.role == "recent" and times and _THEN.match(scope.after) and not any(same_time(w, fact.end) for w in times):
         return "that is the mean of a longer time"
     if fact.coming and fact.group == "total" and times and _AT_A_CLOCK.search(scope.part):
         return "that is over the whole span"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mm4st_agent.agent.claims.facts import Fact, Facts
+from mm4st_agent.agent.claims.fact import Fact
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
 
@@ -21,7 +22,7 @@ LESS = (
 
 def add(reader: Reader, span: tuple[int, int], value: str, verdicts: list[tuple[str, bool]], why: str) -> None:
     """Note a comparison that the evidence can judge, unless its characters have been read."""
-    if verdicts and any(reader.free(at, at + 1) for at in range(*span)):
+    if verdicts and reader.free(span[0], span[0] + 1):
         right = [entry for entry, holds in verdicts if holds]
         taken = [at for at in range(*span) if reader.free(at, at + 1)]
         reader.add((taken[0], _run(taken)), "comparison", value, None, right, why=why)

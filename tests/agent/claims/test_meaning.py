@@ -92,3 +92,62 @@ def test_what_no_reply_tells_is_marked(ids: str, text: str, marked: str, replies
 )
 def test_causes_names_and_events_of_the_replies_pass(ids: str, text: str, replies: dict[str, Evidence]) -> None:
     assert [claim for claim in _marked(text, ids, replies) if claim not in ("Friday",)] == []
+
+
+@pytest.mark.parametrize(
+    ("ids", "text", "marked"),
+    [
+        ("E16", "The model's error is larger than that of every simple rule.", "larger than"),
+        ("E31", "The model's error shrinks with the horizon.", "shrinks"),
+        ("E2", "The coming hour at S039 will be far quicker than the one just gone.", "quicker than"),
+        ("E21", "The forecast lies well above what the similar days brought.", "above"),
+        ("E11", "The excursion was larger than the spike.", "larger than"),
+        ("E15", "The series has a larger share than the text.", "larger share than"),
+        ("E30", "Hillside southbound has more lanes than Reservoir southbound.", "more lanes than"),
+        ("E10", "The second day was busier at S039.", "busier"),
+    ],
+)
+def test_the_two_sides_of_a_comparison_are_found_by_their_words(
+    ids: str, text: str, marked: str, replies: dict[str, Evidence]
+) -> None:
+    assert any(marked in claim for claim in _marked(text, ids, replies))
+
+
+@pytest.mark.parametrize(
+    ("ids", "text", "marked"),
+    [
+        ("E2", "In the hour before, S039 averaged 13.6 km/h.", "13.6 km/h"),
+        ("E24", "The half-hour mean at N OF 57 is 423 vehicles/5 min.", "423"),
+        ("E4", "On a typical Wednesday at this time, Castle Hill southbound would do 56.9 km/h.", "56.9 km/h"),
+        ("E4", "The minimum of the last 24 hours was 5.1 km/h.", "5.1 km/h"),
+        ("E10", "The day before, S039 averaged 61.3 vehicles/5 min.", "61.3"),
+        ("E14", "With the incident left out, the hourly mean is 11.36 km/h.", "11.36 km/h"),
+        ("E21", "Before the best match the speed was 32.7 km/h.", "32.7 km/h"),
+        ("E21", "The closest analog dates from 22 September.", "22 September"),
+        ("E31", "The model's coverage was 77 %.", "77 %"),
+        ("E3", "The 80 % interval for the total starts at 1,690 vehicles.", "1,690 vehicles"),
+        ("E8", "At S039 NO2 should average 19.9 µg/m³ in the next hour.", "S039"),
+        ("E4", "Central Park southbound is at 28 % of its usual speed.", "Central Park southbound"),
+    ],
+)
+def test_a_number_is_what_its_own_words_call_it(ids: str, text: str, marked: str, replies: dict[str, Evidence]) -> None:
+    assert any(marked in claim for claim in _marked(text, ids, replies))
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"),
+    [
+        ("E1", "S039, half-hour mean: 45.9 km/h. Usual: 38.7 km/h."),
+        ("E5", "Relative to what it normally does, S095 is slow; it manages 30.5 km/h in place of 54.1."),
+        ("E17", "S029, S030 and S026 lead the field with 344, 337 and 323 vehicles per five minutes."),
+        ("E2", "The mean lies between 11.1 and 16.9 km/h in four cases out of five."),
+        ("E15", "Without the 07:35 reading the forecast would be 15.7 km/h higher."),
+        ("E15", "The reading of 07:20 works the other way and lifts the forecast by 2 km/h."),
+        ("E8", "NO2 dips to 18.6 µg/m³ around eight and is back up at 21.5 µg/m³ by 08:35."),
+        ("E27", "None of the five top places is expected to fall below 280 vehicles per five minutes."),
+        ("E31", "The error grows from 17.6 at 15 minutes to 18.9 vehicles/5 min at an hour."),
+        ("E22", "S075 carried 129 vehicles in the five minutes up to 17:00."),
+    ],
+)
+def test_other_ways_to_say_a_value_pass(ids: str, text: str, replies: dict[str, Evidence]) -> None:
+    assert _marked(text, ids, replies) == []
