@@ -22,6 +22,14 @@ _NOT_TELLING = frozenset(
 )  # fmt: skip
 
 
+_WAY = re.compile(r"(?:north|south|east|west)(?:bound)?|(?:anti|counter)?clockwise|inbound|outbound")
+_OF_WAYS = frozenset(
+    {"tube", "bore", "side", "carriageway", "direction", "going", "heading", "headed", "bound", "lane", "lanes", "way",
+     "towards", "to", "road", "street", "in", "on"}
+)  # fmt: skip
+"""Words that may stand beside a way: "the northbound tube", "the one going east"."""
+
+
 def chosen_among(answer: str, places: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """The place that is meant; None where the words fit none, or several.
 
@@ -48,4 +56,13 @@ def chosen_among(answer: str, places: Sequence[dict[str, Any]]) -> dict[str, Any
         for place in places
         if telling and all(word[:5] in f"{place['id']} {place['description']}".casefold() for word in telling)
     ]
+    if len(fitting) != 1:
+        ways = [word for word in telling if word not in _OF_WAYS]
+        alone = bool(ways) and all(_WAY.fullmatch(word) for word in ways)
+        fitting = [p for p in places if alone and all(_has(p["description"], way) for way in ways)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _has(description: Any, way: str) -> bool:
+    """Whether a place is on this way, as 'east' or 'eastbound' tells it."""
+    return any(word in (way, f"{way}bound") for word in re.findall(r"[\w-]+", str(description).casefold()))

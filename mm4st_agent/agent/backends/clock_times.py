@@ -22,6 +22,7 @@ BARE_END = (
     r"(?!\s*(?:km|mi|mph|m\b|ms|%|per|vehicles?|cars?|stations?|sensors?|places?|monitors?|spots?|roads?|of|north|south"
     r"|east|west|" + UNIT + "))"
 )
+_NIGHT_BEGINS, _NIGHT_ENDS = 18 * 60, 6 * 60
 TIME = (
     r"(?:\d{1,2}:\d{2}(?::\d{2})?(?:\s*[ap]\.?m\b\.?)?|\d{1,2}\s*[ap]\.?m\b\.?|(?:12\s+)?(?:noon|midday|midnight)\b"
     rf"|(?:\d{{1,2}}|{_HOUR})(?:\s*(?:o'?\s?clock|uhr)\b){_HALF_DAY}?"
@@ -48,13 +49,19 @@ def readings(words: str, half: str) -> list[int]:
 
     Args:
         words: Lower case, as `LOOSE` matches them.
-        half: 'am' or 'pm' where other words tell it, else ''.
+        half: 'am', 'pm' or 'night' where other words tell it, else ''; hours of a night count on from its evening.
 
     >>> readings("8", ""), readings("8:15 pm", ""), readings("quarter to nine", "pm"), readings("25:99", "")
     ([480, 1200], [1215], [1245], [])
     >>> readings("eight thirty", "am"), readings("0830", ""), readings("half past", "")[:3]
     ([510], [510], [30, 90, 150])
+    >>> readings("midnight", "night"), readings("five", "night"), readings("9", "night")
+    ([1440], [1740], [1260])
     """
+    if half == "night":
+        either = readings(words, "")
+        dark = [minutes + (1440 if minutes < _NIGHT_ENDS else 0) for minutes in either]
+        return [minutes for minutes in dark if minutes >= _NIGHT_BEGINS] or either
     words = " ".join(words.strip().rstrip(".").replace(".m", "m").split())
     if words.removeprefix("12 ") in ("noon", "midday", "midnight"):
         return [0 if words.endswith("midnight") else 720]

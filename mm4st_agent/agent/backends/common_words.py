@@ -34,6 +34,7 @@ _STOP = (
     " cause causes caused reason reasons because due network area region whole country rank ranking top"
     " they them their theirs he she his him her hers someone somebody everyone everybody people folks guys mate"
     " back either direction directions sides way ways carriageway carriageways habitual customary"
+    " side put beside"
     " heading headed bound brief grade shape instant second seconds outlook wise doing actual pace crawl"
 )
 

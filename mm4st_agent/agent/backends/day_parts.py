@@ -64,8 +64,10 @@ def hours_of(found: re.Match[str]) -> tuple[float, float]:
 
 
 def half_of(found: re.Match[str] | None) -> str:
-    """Which half of the day a match of `PART` lies in, 'am' or 'pm'; '' where it does not tell."""
+    """Which half of the day a match of `PART` lies in, 'am', 'pm' or 'night', which spans both; '' if it tells none."""
     if found is None:
         return ""
     first, last = hours_of(found)
+    if first >= 12 and last > 24:
+        return "night"
     return "am" if last <= 12 else "pm" if first >= 12 else ""

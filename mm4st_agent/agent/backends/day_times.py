@@ -105,7 +105,8 @@ def _between(
     at: tuple[tuple[int, int], ...],
 ) -> Span:
     firsts = readings(first, half)
-    seconds = [1440] if second.strip() in ("24:00", "midnight", "24") else readings(second, half)
+    late = half != "night" and second.strip() in ("24:00", "midnight", "24")
+    seconds = [1440] if late else readings(second, half)
     if not firsts or not seconds:
         return Span(problem="clock", at=at)
     if len(firsts) > 2:  # "from half past to nine": the last one before it

@@ -21,6 +21,8 @@ _NEXT_PLACE = re.compile(
     rf"(?:wards?)?\b(?!\s*bound)(?:\s+(?:of|from)\b(?:\s+(?:it|there|here|this one|that one|that|this)\b)?)?"
     rf"|\b(?P<way3>{_WAY})(?:ern)?\s+(?:neighbou?rs?|{_NOUN}\s+(?:of|from)\b)"
     rf"|\b(?P<way4>upstream|downstream)\s+(?:of|from)\b(?:\s+(?:it|there|here|this one|that one|that|this)\b)?"
+    rf"|\bcomes?\s+(?:next|after|before|behind)(?:\s+(?:it|that|this|there))?\s+(?:to the\s+"
+    rf"|in the\s+)?(?P<way5>{_WAY})\b"
     rf"|\b(?P<near>the (?:next|nearest|neighbou?ring|adjacent|closest) (?:station|sensor|detector|site|one)(?: along"
     rf"| over)?|its (?:nearest |closest )?neighbou?r)\b"
     r"(?!\s+(?:to|hour|\d)|\s*#)(?:\s+(?:of|from)\b)?",
@@ -62,7 +64,7 @@ def direction(question: str) -> Beside | None:
     found = _NEXT_PLACE.search(question)
     if found is None:
         return None
-    way = next((found[name] for name in ("way1", "way2", "way3", "way4") if found[name]), "near").casefold()
+    way = next((found[name] for name in ("way1", "way2", "way3", "way4", "way5") if found[name]), "near").casefold()
     return Beside(next(known for known in get_args(Direction) if known == way), found.span())
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mm4st_agent.agent.backends.contrasts import contrast
 from mm4st_agent.agent.backends.decisions import decision
+from mm4st_agent.agent.backends.generalities import general
 from mm4st_agent.agent.backends.looks import look
 from mm4st_agent.agent.backends.probes import probe
 from mm4st_agent.agent.backends.rankings import ranking
@@ -62,6 +63,8 @@ def cues(text: str, clock: datetime) -> set[str]:
         found.add("reads:contrast")
     if (decided := decision(text)) is not None:
         found.add(f"decides:{decided}")
+    if not places and general(text):
+        found.add("reads:general")
     if len(text.split()) <= TERSE:
         found.add("reads:terse")
     return found

@@ -17,7 +17,7 @@ from mm4st_agent.agent.backends.rankings import turned as ranking_turned
 from mm4st_agent.agent.backends.reading import Reading, with_span
 from mm4st_agent.agent.backends.request import Request
 from mm4st_agent.agent.backends.tasks import AT_PLACES, CONTINUED, PROBED, by_time
-from mm4st_agent.agent.backends.times import Span, tense_of
+from mm4st_agent.agent.backends.times import Span, tense_of, time_span
 from mm4st_agent.agent.backends.turns import Exchange
 from mm4st_agent.agent.chat import Session
 
@@ -51,6 +51,7 @@ _LINKING = frozenset(
         "rather", "one", "ones", "whole", "just", "only", "take", "let", "us", "as", "before", "case", "had", "hmm",
         "pls", "great", "good", "fine", "cool", "alright", "perfect", "thank", "thanks", "you", "could", "would",
         "can", "tell", "know", "like", "see", "have", "want", "need", "d", "after", "later", "this", "these", "near",
+        "direction", "further", "way",
         "around", "along", "past", "beside", "through", "via", "enough", "any", "got",
         "those", "hour", "hours", "day", "days", "minute", "minutes", "week", "out", "long", "longer", "into", "be",
     }
@@ -65,9 +66,26 @@ _PAST = re.compile(r"\b(?:yesterday|ago|last|past|previous|since|earlier|before)
 _THE_DAY_BEFORE = re.compile(r"\bthe\s+(?P<unit>hour|day|week)\s+before(?:\s+(?:that|this))?\b", re.IGNORECASE)
 _NOW_FOR = re.compile(r"\W*(?:and |ok(?:ay)?,? |so )?now\b(?!\s*[?!.]*$)", re.IGNORECASE)
 """What is next, not when."""
+_WHICH_ONE = re.compile(
+    r"\W*(?:(?:and|but|then|ok(?:ay)?|so)\W+)*(?:which|what)(?:\s+(?:one|ones|of (?:them|these|those)))?\s+"
+    r"(?:is|are|was|were|will(?:\s+it)?(?:\s+be)?|would(?:\s+it)?(?:\s+be)?)\b(?:\s+(?:be|it|that|then))*",
+    re.IGNORECASE,
+)
+"""Asks a ranking once more, of another time: "and which one will be over the next hour?"."""
 _LONGER = re.compile(
     r"\b(?:make (?:it|that)|extend (?:it|that)? ?to|stretch (?:it|that)? ?to|go (?:out )?to)\b", re.IGNORECASE
 )
+
+
+_HOW_THERE = re.compile(
+    r"\bhow (?:is|was|are|were|will|would)\s+(?:it|that|they|things|this)\s+(?:be\s+|look\s+)?"
+    r"(?:for|with|at|on|in)\b",
+    re.IGNORECASE,
+)
+"""Asks the same of something else: "and how was it for occupancy?"."""
+_SAME = re.compile(r"\b(?:same|likewise|ditto)\b", re.IGNORECASE)
+_WAS_MEASURED = frozenset({"picture", "patterns", "quality", "comparison"})
+"""Tasks about what was; a question about a time ahead does not go on with them."""
 
 
 def goes_on(
@@ -95,6 +113,10 @@ def goes_on(
         return None
     if before.ranking is not None and before.task == "rank" and (other := ranking_turned(question, before.ranking)):
         return replace(before, ranking=other)
+    if before.task == "rank" and reading.says_when and not reading.named and (once_more := _WHICH_ONE.match(question)):
+        rest = question[once_more.end() :]
+        if _says_only_when(rest, clock):
+            return replace(before, span=span, question=question)
     if turns_round(question) and not reading.named and before.nodes:
         other_ways = [way for node in before.nodes if (way := turned(described.get(node, node))) is not None]
         if other_ways:
@@ -120,6 +142,8 @@ def goes_on(
         span = reading.span
     new_wish = reading.look.wanted or reading.contrast is not None or reading.probe.kind is not None or reading.ranking
     says_something = bool(reading.named) or reading.says_when or quantity.sure or reading.direction is not None
+    if before.task in _WAS_MEASURED and span.side(clock) == "future":
+        return None
     later = _moved(question, before, clock)
     if reading.unmeasured and not quantity.sure and _only_links(reading, session) and not new_wish:
         return replace(before, task="unmeasured", unmeasured=reading.unmeasured)  # "and the ozone?"
@@ -134,8 +158,8 @@ def goes_on(
         and not _PAST.search(question)
     ):
         span = coming_span(question, clock)
-    elif before.task != "forecast" and _lasts_from(span, clock) and tense_of(question) is None:
-        span = past_span(question, clock)  # "over 24 hours instead", of what was measured
+    elif before.task != "forecast" and tense_of(question) is None and _was_meant(before, span, clock):
+        span = past_span(question, clock)  # "over 24 hours instead", "and on Sunday?", of what was measured
     elif not reading.says_when:
         span = before.span
     task = before.task
@@ -153,14 +177,18 @@ def goes_on(
         direction=reading.direction,
         weak=False,
         channel=quantity.channel or before.channel,
-        sure=quantity.sure or (not reading.named and before.sure),
+        sure=quantity.sure or (before.sure and (not reading.named or _SAME.search(question) is not None)),
         threshold=reading.threshold or before.threshold,
     )
 
 
-def _lasts_from(span: Span, clock: datetime) -> bool:
-    """Whether a time is a stretch that begins now."""
-    return span.start is not None and not span.is_moment and abs((span.start - clock).total_seconds()) < 1
+def _was_meant(before: Request, span: Span, clock: datetime) -> bool:
+    """Whether a time without a tense is one that was: a stretch that begins now, or any other behind one that was."""
+    if span.start is None:
+        return False
+    if not span.is_moment and abs((span.start - clock).total_seconds()) < 1:
+        return True
+    return before.span.side(clock) == "past" and span.side(clock) == "future"
 
 
 def _answered(reading: Reading, before: Request, last: Exchange | None) -> Request | None:
@@ -204,12 +232,20 @@ def _moved(question: str, before: Request, clock: datetime) -> Span | None:
     return None
 
 
+def _says_only_when(words: str, clock: datetime) -> bool:
+    """Whether words name a time and nothing else."""
+    rest = words
+    for start, end in time_span(words, clock).at:
+        rest = rest[:start] + " " * (end - start) + rest[end:]
+    return all(word in _LINKING for word in re.findall(r"[^\W\d_]+", rest.casefold()))
+
+
 def _only_links(reading: Reading, session: Session) -> bool:
     """Whether nothing but places, times and quantities stands in the question."""
     text = reading.bare
     for place in reading.found:
         text = text[: place.at[0]] + ";" * (place.at[1] - place.at[0]) + text[place.at[1] :]
-    text = _LONGER.sub(";", text)
+    text = _HOW_THERE.sub(";", _LONGER.sub(";", text))
     if re.search(r"\bhow\s+(?!about)", text, re.IGNORECASE) or re.search(r"\bis\s+\w", text, re.IGNORECASE):
         return False
     words = re.findall(r"[^\W\d_]+", text.casefold())

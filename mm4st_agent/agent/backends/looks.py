@@ -29,7 +29,7 @@ _METHODS: dict[Method, str] = {
     r"|an? )?(?:own )?rows?"
     r"|space[- ]time (?:plots?|diagrams?|pictures?)",
     "multiples": r"small multiples|multiples|panel (?:plot|chart)s?|one (?:panel|plot|chart) (?:per|for each) \w+"
-    r"|(?:next to|beside|with|and|alongside|against) (?:its|the|all its) neighbou?rs?",
+    r"|(?:next to|beside|with|and|alongside|against) (?:its|the|all its) neighbou?r(?:s|ing \w+)?",
     "filterbank": r"(?:mel )?filter ?-?banks?|mel(?:[- ]spectrograms?)?(?= |\W|$)",
     "cwt": r"wavelets?(?: (?:transforms?|spectr(?:um|a)))?|scalograms?|cwt",
     "stft": r"spectrograms?|spectrum|spectra|stft|short[- ]time fourier(?: transforms?)?|frequenc(?:y|ies)"

@@ -22,7 +22,9 @@ MOST_PLACES = 4
 """So many places are answered at once; the answer says where more were named."""
 MOST_CHOICES = 6
 BOTH_WAYS = re.compile(
-    r"\b(?:both|either|each)\s+(?:of the\s+)?(?:directions?|ways?|sides?|carriageways?)\b", re.IGNORECASE
+    r"\b(?:both|either|each|which)\s+(?:of the\s+)?(?:directions?|sides?|carriageways?)\b"
+    r"|\b(?:both|either|each)\s+(?:of the\s+)?ways?\b",
+    re.IGNORECASE,
 )
 
 
@@ -262,7 +264,7 @@ def at_places(
     calls = [call for place in places.values() for call in steps(place) if turn.result(call[0], **call[1]) is None]
     if calls:
         return calls
-    alone = len(places) + len(located.faults) == 1
+    alone = len(places) + len(located.faults) == 1 and len(wanted(turn, request)) == 1  # else less was asked of it
     texts = [write(p) if alone else write_short(p) for p in places.values()] + located.faults
     if request.compare and len(places) > 1 and (said := _compared(turn, request, places)):
         texts.append(said)

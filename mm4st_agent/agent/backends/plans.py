@@ -21,12 +21,13 @@ from mm4st_agent.agent.backends.placing import (
     say,
     wanted,
 )
+from mm4st_agent.agent.backends.premises import CLOSED, Course, course
 from mm4st_agent.agent.backends.quality_plans import quality
 from mm4st_agent.agent.backends.rank_plans import rank
 from mm4st_agent.agent.backends.request import OTHER_QUANTITY, Request
 from mm4st_agent.agent.backends.settling import settled
-from mm4st_agent.agent.backends.tasks import Task
-from mm4st_agent.agent.backends.turns import Turn
+from mm4st_agent.agent.backends.tasks import WEATHER, Task
+from mm4st_agent.agent.backends.turns import Result, Turn
 from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, ahead, moment_ahead, too_far, week_before
 from mm4st_agent.agent.backends.windows import window as window_of
 
@@ -196,10 +197,13 @@ def _status(turn: Turn, request: Request) -> list[Step] | str:
         return say("time", turn, problem="past_limit", words="")
     dataset = turn.session.dataset
 
+    halves = _halves(request, window)
+
     def steps(place: Place) -> list[Step]:
         node, channel = place["id"], channel_at(turn, request, place)
         about = {"dataset": dataset, "node": node}
-        calls: list[Step] = [("query_series", {**about, "channel": channel, **window})]
+        calls: list[Step] = [("query_series", {**about, "channel": channel, **half}) for half in halves]
+        calls.append(("query_series", {**about, "channel": channel, **window}))
         if len(wanted(turn, request)) == 1:
             if window["hours"] <= MOST_DRAWN_HOURS:
                 drawn = {**window, "hours": max(window["hours"], 3)}
@@ -213,9 +217,31 @@ def _status(turn: Turn, request: Request) -> list[Step] | str:
         series = result_of(turn, "query_series", node=place["id"])
         asked = request.threshold
         level = levels.reached(asked, series.reply, windowed) if asked is not None and series.error is None else None
-        return _write(template, turn, place, request, moment=request.span.is_moment, windowed=windowed, level=level)
+        went = _went(turn, request, place, halves)
+        return _write(
+            template, turn, place, request, moment=request.span.is_moment, windowed=windowed, level=level, went=went
+        )
 
     return at_places(turn, request, steps, write, lambda place: write(place, "status_short"))
+
+
+def _halves(request: Request, window: dict[str, Any]) -> list[dict[str, Any]]:
+    """`hours` and `until` of the halves of a past window that is said to have risen or fallen; else none."""
+    span = request.span
+    if request.premise not in ("rose", "fell") or span.start is None or span.end is None or span.is_moment:
+        return []
+    middle = span.start + (span.end - span.start) / 2
+    hours = round(window["hours"] / 2, 4)
+    return [{"hours": hours, "until": end.isoformat(timespec="minutes")} for end in (middle, span.end)]
+
+
+def _went(turn: Turn, request: Request, place: Place, halves: list[dict[str, Any]]) -> Course | None:
+    """How the window went, where the question takes for granted that it rose or fell."""
+    found = [turn.result("query_series", node=place["id"], **half) for half in halves]
+    replies = [result.reply for result in found if result is not None and result.error is None]
+    if len(replies) < 2 or request.premise is None:
+        return None
+    return course(request.premise, replies[0], replies[1])
 
 
 def _events(turn: Turn, request: Request) -> list[Step] | str:
@@ -224,14 +250,34 @@ def _events(turn: Turn, request: Request) -> list[Step] | str:
         events = turn.result("retrieve_context", kind="event")
         if events is None:
             return [("retrieve_context", {**args, "limit": 8})]
-        return prompts.load("answer_events").render(session=turn.session, place=None, events=events)
+        if request.unmeasured and events.error is None:
+            return _weather(turn, request, events)
+        return prompts.load("answer_events").render(
+            session=turn.session, place=None, events=events, denied=_denied(turn, request, None)
+        )
 
     def write(place: Place) -> str:
-        return _write("events", turn, place, request)
+        return _write("events", turn, place, request, denied=_denied(turn, request, place))
 
     return at_places(
         turn, request, lambda place: [("retrieve_context", {**args, "node": place["id"], "limit": 8})], write, write
     )
+
+
+def _weather(turn: Turn, request: Request, events: Result) -> str:
+    """What the log says of weather that is asked about and not measured."""
+    told = [event for event in events.reply["events"] if WEATHER.search(event["passage"]["text"])]
+    found = replace(events, reply={**events.reply, "events": told})
+    return prompts.load("answer_weather").render(session=turn.session, events=found, quantity=request.unmeasured)
+
+
+def _denied(turn: Turn, request: Request, place: Place | None) -> bool:
+    """Whether a closure is taken for granted of which the log says nothing."""
+    events = turn.result("retrieve_context", kind="event")
+    if request.premise != "closed" or events is None or events.error is not None:
+        return False
+    there = [e for e in events.reply["events"] if place is None or e["node"] in (None, place["id"])]
+    return not any(CLOSED.search(event["passage"]["text"]) for event in there)
 
 
 def _comparison(turn: Turn, request: Request) -> list[Step] | str:
@@ -269,6 +315,13 @@ def _concept(turn: Turn, request: Request) -> list[Step] | str:
     return prompts.load("answer_concept").render(session=turn.session, found=found)
 
 
+def _untold(turn: Turn, request: Request) -> str:
+    """That the data do not tell what is asked, and what they do."""
+    if request.unknowable:
+        return say("unknowable", turn, kind=request.unknowable)
+    return say("unmeasured", turn, quantity=None if request.unmeasured == OTHER_QUANTITY else request.unmeasured)
+
+
 def _explanation(turn: Turn, request: Request) -> list[Step] | str:
     """What moved the forecast; without a trained model the forecast itself, with what the data and the log tell."""
     failed = [result.error for result in turn.results if result.tool == "explain_forecast" and result.error is not None]
@@ -301,7 +354,5 @@ _SIMPLE: dict[Task, Plan] = {
     "places": _places,
     "dataset": _dataset,
     "concept": _concept,
-    "unmeasured": lambda turn, request: say(
-        "unmeasured", turn, quantity=None if request.unmeasured == OTHER_QUANTITY else request.unmeasured
-    ),
+    "unmeasured": lambda turn, request: _untold(turn, request),
 }

@@ -29,8 +29,8 @@ _EXPLANATION = re.compile(
     r"|important|driv(?:e|es|ing)|contribut\w+|influenc\w+|weigh\w*)\b"
     rf"|\b(?:is|are)\s+(?:the|that|this|these)\b.{{1,30}}\b(?:important|relevant|decisive)\b.{{0,20}}{_FORECAST}"
     r"|\bdo(?:es)?\b.{1,40}\b(?:matter|play (?:a|any) (?:role|part)|make (?:a|any) difference)\b"
-    r"|\b(?:explain|justify|break down|account for)\s+(?:me\s+)?(?:the|this|that|your|its|how you)\b.{0,25}"
-    r"\b(?:forecasts?|predictions?|figure|number)\b"
+    r"|\b(?:explain|justify|break down|account for)\s+(?:(?:to )?me\s+)?(?:please\s+)?(?:the|this|that|your|its"
+    r"|how you)\b.{0,25}\b(?:forecasts?|predictions?|prognos[ie]s|outlook|estimate|figure|number)\b"
     r"|\bhow (?:did|do) you (?:come|arrive|get|reach)\b.{0,30}\b(?:forecast|prediction|number|figure|that|this)\b"
     r"|\b(?:how much|what share|how strongly)\b.{0,40}\b(?:texts?|pictures?|images?|vision|log|words|modalit\w+"
     r"|incident|neighbou?rs?)\b.{0,25}\b(?:count|contribute|matter|weigh|share|part)\w*"
@@ -48,11 +48,12 @@ _RESTS = re.compile(
     re.IGNORECASE,
 )
 _WHY_THAT = re.compile(
-    r"\bwhy (?:do|did|would) you (?:predict|forecast|expect|say|think|estimate)\b|\bwhat (?:does|do|did) (?:that|it"
+    r"\bon what (?:grounds|basis)\b|\bwhy (?:do|did|would) you (?:predict|forecast|expect|say|think|estimate)\b"
+    r"|\bwhat (?:does|do|did) (?:that|it"
     r"|this|those) depend on\b|^\W*(?:but |and |so )?(?:why|how come)\b(?!.*\b(?:believe|trust"
     r"|rely)\b).{0,30}\b(?:that|this|your|the) (?:\w+ )?(?:forecast|prediction|estimate|number|figure)\b"
-    r"|\bwhat makes you (?:think|say|believe|expect|so sure)\b|\b(?:reasons?|grounds) (?:behind|for) (?:the|that|this"
-    r"|your)\b",
+    r"|\bwhat makes you (?:think|say|believe|expect|so sure)\b|\b(?:reasons?|grounds) (?:behind|for) (?:that|this|your"
+    r"|the (?:\w+ ){0,3}?(?:forecast|prediction|estimate|number|figure|outlook))\b",
     re.IGNORECASE,
 )
 _ANALOGS = re.compile(
@@ -82,11 +83,18 @@ _BACKTEST = re.compile(
     rf"|\b(?:were|was|are|is|have|has)\s+(?:\w+\s+)?{_US}\b.{{0,30}}\b(?:right|wrong|correct|any good"
     r"|better than|beaten)\b"
     r"|\b(?:forecast|prediction|model)(?:s|['’]s)?\s+(?:errors?|quality|performance|skill)\b"
-    rf"|\b(?:errors?|quality|skill|performance)\s+(?:of|in|do|did)\s+(?:\w+\s+)?{_US}\b"
+    rf"|\b(?:errors?|quality|skill|performance)\s+(?:of|in|do|did)\s+(?:\w+\s+){{0,3}}?{_US}\b"
     rf"|\b(?:do|does|did)\s+(?:\w+\s+)?{_US}\b.{{0,20}}\b(?:beat|outperform)\w*\b"
     rf"|\b(?:do|does|did)\s+(?:\w+\s+)?{_US}\s+(?:do|perform|work)\s+(?:well|better|badly)\b"
     rf"|\bhow (?:much|far)\b.{{0,15}}\b{_US}\s+(?:off|out|wrong)\b|\b{_US}\b.{{0,20}}\b(?:hold|held)\b"
-    r"|\bintervals?\b.{0,20}\b(?:hold|held|contain(?:ed)?|cover(?:ed)?|miss(?:ed)?)\b",
+    r"|\b(?:intervals?|ranges?|bands?)\b.{0,20}\b(?:hold|held|contain(?:ed)?|cover(?:ed)?|miss(?:ed)?)\b",
+    re.IGNORECASE,
+)
+_ERRORS = re.compile(
+    r"\b(?:mae|rmse|mape|back-?test\w*|track record|(?:mean|average|typical|usual|median"
+    r"|absolute) (?:absolute )?errors?"
+    r"|(?:forecast|prediction) errors?|errors? (?:of|in) (?:the|your) (?:\w+ ){0,3}?(?:forecasts?|predictions?"
+    r"|model))\b",
     re.IGNORECASE,
 )
 _OF_DATA = re.compile(r"\b(?:data|readings?|stations?|sensors?|detectors?|measurements?)\b", re.IGNORECASE)
@@ -123,6 +131,15 @@ def probe(question: str) -> Probe:
         return Probe("explanation")
     of_data = _OF_DATA.search(question) and not re.search(rf"\b{_US}\b", question, re.IGNORECASE)
     return Probe("backtest" if _BACKTEST.search(question) and not of_data else None)
+
+
+def of_errors(question: str) -> bool:
+    """Whether a question asks for the errors of forecasts in so many words.
+
+    >>> of_errors("mean error at S061, flow, one hour ahead"), of_errors("how good is the air?")
+    (True, False)
+    """
+    return _ERRORS.search(question) is not None
 
 
 def without_forecast(question: str) -> str:

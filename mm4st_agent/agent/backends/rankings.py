@@ -18,7 +18,8 @@ MOST = 20
 _TOP = (
     r"busiest|fastest|most|highest|largest|biggest|greatest|strongest|heaviest|fullest|hottest|loudest|peaks?|maximum"
     r"|max",
-    r"quietest|slowest|least|lowest|smallest|weakest|emptiest|calmest|lightest|fewest|bottom|minimum|min",
+    r"quietest|slowest|least|lowest|smallest|weakest|emptiest|calmest|lightest|fewest|bottom|minimum|min"
+    r"|as (?:little|few|low)",
 )
 _GOOD_OR_BAD = (
     r"worst|dirtiest|jam(?:s|med|ming)?|congested|congestion|bad|crawl\w*|stuck|gridlock\w*|trouble\w*|avoid|clogged"
@@ -61,6 +62,8 @@ _OF_DATA = re.compile(
     r"\b(?:missing|imputed|complete\w*|gaps?|faulty|broken|how many|drop-?outs?|frozen|froze|offline|holes"
     r"|outages?|dead"
     r"|trustworthy)\b|\b(?:sensors?|detectors?|monitors?|counters?|readings?|values?)\b.{0,20}\bstuck\b"
+    r"|\b(?:bad|defective) (?:sensors?|detectors?|monitors?|counters?|loops?|readings?|data)\b"
+    r"|\b(?:sensors?|detectors?|monitors?|counters?|loops?)\b.{0,30}\b(?:is|are|were|was|look|gone|went) bad\b"
     r"|\bstuck (?:sensors?|detectors?|monitors?|counters?|readings?|values?)\b",
     re.IGNORECASE,
 )
@@ -77,7 +80,9 @@ _NOUNS = f"(?:{'|'.join(_PLACES)})s?"
 _NO_TIME = rf"(?!\s*-?\s*(?:{UNIT}|%|percent|km|[ap]\.?m\b|o'?clock|:\d))"
 _COUNT = re.compile(
     rf"\b(?:top|bottom|first|just|only|limit(?:ed)? to|no more than|{_SUPERLATIVE})[\s-]+({_NUMBER})\b{_NO_TIME}"
-    rf"|(?<![\w.,])({_NUMBER})\b{_NO_TIME}\s+(?:\w+\s+){{0,2}}?(?:{_SUPERLATIVE}|{_NOUNS})\b",
+    rf"|(?<![\w.,])({_NUMBER})\s+of\s+(?:them|those|these)\b"
+    rf"|(?<![\w.,])(?<!on the )(?<!along the )({_NUMBER})\b{_NO_TIME}\s+(?:\w+\s+){{0,2}}?(?:{_SUPERLATIVE}"
+    rf"|{_NOUNS})\b",
     re.IGNORECASE,
 )
 _SLOW = re.compile(
@@ -173,7 +178,8 @@ def about_jams(question: str) -> bool:
 def turned(question: str, before: Ranking) -> Ranking | None:
     """The ranking before from its other end, where that is all that is said: 'and the lowest?'; else None."""
     found = re.fullmatch(
-        rf"\W*(?:and|but|what about|now|which (?:one )?is)?\s*(?:the\s+)?({_SUPERLATIVE})(?:\s+ones?)?\W*",
+        rf"\W*(?:and|but|what about|now|which (?:one )?is)?\s*(?:the\s+)?(?:(?P<few>{_NUMBER})\s+)?({_SUPERLATIVE})"
+        rf"(?:\s+(?P<many>{_NUMBER}))?(?:\s+(?:ones?|{_NOUNS}))?\W*",
         question,
         re.IGNORECASE,
     )
@@ -187,9 +193,11 @@ def turned(question: str, before: Ranking) -> Ranking | None:
         if before.order is None:
             return replace(before, best=not before.best)
         return replace(before, order="lowest" if before.order == "highest" else "highest")
-    if _has("|".join(_GOOD_OR_BAD), found[1]):
-        return replace(before, order=None, best=_has(_GOOD_OR_BAD[1], found[1]))
-    return replace(before, order="lowest" if _has(_TOP[1], found[1]) else "highest")
+    number = found["few"] or found["many"]
+    before = replace(before, limit=_size(number) if number else before.limit)
+    if _has("|".join(_GOOD_OR_BAD), found[2]):
+        return replace(before, order=None, best=_has(_GOOD_OR_BAD[1], found[2]))
+    return replace(before, order="lowest" if _has(_TOP[1], found[2]) else "highest")
 
 
 def without_pace(question: str) -> str:
@@ -221,7 +229,7 @@ def _has(words: str, question: str) -> bool:
 
 def _limit(question: str) -> int | None:
     for found in _COUNT.finditer(question):
-        if count := _size(found[1] or found[2]):
+        if count := _size(next(number for number in found.groups() if number)):
             return count
     return None
 

@@ -12,8 +12,10 @@ from mm4st_agent.agent.backends import channels, slots
 from mm4st_agent.agent.backends.contrasts import Contrast, contrast, past_span
 from mm4st_agent.agent.backends.day_parts import REST
 from mm4st_agent.agent.backends.directions import direction
+from mm4st_agent.agent.backends.generalities import explains_words, general
 from mm4st_agent.agent.backends.levels import converted
 from mm4st_agent.agent.backends.looks import Look, look
+from mm4st_agent.agent.backends.premises import Premise, premise
 from mm4st_agent.agent.backends.probes import Probe, probe, without_forecast
 from mm4st_agent.agent.backends.rankings import Ranking, ranking, without_pace
 from mm4st_agent.agent.backends.request import Direction, clock_of
@@ -21,6 +23,7 @@ from mm4st_agent.agent.backends.splitting import asks
 from mm4st_agent.agent.backends.suppositions import Change, Supposition, supposed
 from mm4st_agent.agent.backends.thresholds import Threshold, threshold
 from mm4st_agent.agent.backends.times import Span, tense_of, time_span
+from mm4st_agent.agent.backends.unknowables import Unknowable, unknowable
 from mm4st_agent.agent.chat import Session
 
 _RATE = re.compile(
@@ -51,6 +54,9 @@ class Reading:
         quantity: The channel.
         kind: Of place.
         unmeasured: A quantity that the data do not have.
+        unknowable: Why no data of this kind can tell it.
+        premise: What it takes for granted of the readings.
+        general: It asks how something is in general.
         threshold: A level that is asked about.
         unread: Several times or quantities are named.
         bare: The question with the words for times, quantities and the like as ';', as long as it is.
@@ -70,6 +76,9 @@ class Reading:
     quantity: channels.Named
     kind: str | None
     unmeasured: str | None
+    unknowable: Unknowable | None
+    premise: Premise | None
+    general: bool
     threshold: Threshold | None
     unread: Literal["times", "quantities"] | None
     bare: str
@@ -121,10 +130,10 @@ def read(question: str, session: Session) -> Reading:
         masked = masked.replace(span.compared, ";" * len(span.compared))
     masked = _blank(masked, channels.spans(masked, session.channels, with_digits=True))
     bare = _blank(masked, channels.spans(masked, session.channels))
-    found = slots.places(question, session.place_word, known=session.place_ids, masked=masked)
+    found = slots.places(question, session.place_word, known=session.place_ids, masked=masked, names=session.names)
     if supposing and found and all(supposing.clause[0] <= place.at[0] < supposing.clause[1] for place in found):
         rest = _blank(masked, [supposing.clause])  # the place whose forecast is meant, named in another way
-        named = slots.places(rest, session.place_word, known=session.place_ids)
+        named = slots.places(rest, session.place_word, known=session.place_ids, names=session.names)
         found += [place for place in named if place.kind != "phrase"]
     if wanted.map:
         found = [place for place in found if re.search(r"\w", bare[slice(*place.at)])]
@@ -154,6 +163,9 @@ def read(question: str, session: Session) -> Reading:
         quantity=quantity,
         kind=slots.kind(_plain(question, found, session.place_word), session.kinds),
         unmeasured=channels.unmeasured(question, session.channels, session.domain),
+        unknowable=unknowable(question),
+        premise=premise(question),
+        general=explains_words(question) or (not found and general(question)),
         threshold=level[0] if level else None,
         unread=_unread(question, span, quantity.channel, session),
         bare=bare,

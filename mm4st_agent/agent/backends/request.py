@@ -10,19 +10,24 @@ from zoneinfo import ZoneInfo
 
 from mm4st_agent.agent.backends.contrasts import Contrast
 from mm4st_agent.agent.backends.looks import Look
+from mm4st_agent.agent.backends.premises import Premise
 from mm4st_agent.agent.backends.probes import Probe
 from mm4st_agent.agent.backends.rankings import Ranking
 from mm4st_agent.agent.backends.suppositions import Change
 from mm4st_agent.agent.backends.tasks import Task
 from mm4st_agent.agent.backends.thresholds import Threshold
 from mm4st_agent.agent.backends.times import Span
+from mm4st_agent.agent.backends.unknowables import Unknowable
 from mm4st_agent.agent.chat import Session
 
-_AND_WHY = re.compile(
+AND_WHY = re.compile(
     r"(?:\band|\bplus|,)\s+(?:please\s+)?(?:(?:tell|say|explain)(?: (?:me|us))?\s+)?(?:why|how come|for what reason)\b"
-    r"(?:\s+(?:is|that|so|it|please))*\W*$",
+    r"(?:\s+(?:is|that|so|it|please))*\W*$"
+    r"|(?:\band|\bplus|\bwith|,)\s+(?:the\s+|your\s+)?(?:reasons?|drivers?|explanation|grounds)"
+    r"(?:\s+(?:for|behind|of)\s+(?:it|that|this|them))?(?:\s+please)?\W*$",
     re.IGNORECASE,
 )
+"""Asks for reasons behind another question: ", and why?", "with the reasons for it"."""
 Direction = Literal["north", "south", "east", "west", "upstream", "downstream", "near"]
 
 
@@ -50,6 +55,9 @@ class Request:
         look: The picture or the pattern that is named.
         contrast: The two windows that are compared.
         unmeasured: A quantity that is named and that the data do not have.
+        unknowable: Why no data of this kind can tell what is asked.
+        premise: What the question takes for granted of the readings.
+        general: It asks how something is in general.
         sureness: How sure the forecast is, is the point.
         why: What moves the forecast is asked along with it.
         probe: What is asked of the forecaster itself.
@@ -78,6 +86,9 @@ class Request:
     look: Look = field(default_factory=Look)
     contrast: Contrast | None = None
     unmeasured: str | None = None
+    unknowable: Unknowable | None = None
+    premise: Premise | None = None
+    general: bool = False
     sureness: bool = False
     why: bool = False
     probe: Probe = field(default_factory=Probe)
@@ -93,9 +104,7 @@ class Request:
     @property
     def tasks(self) -> tuple[Task, ...]:
         """Its task, and that of a why behind it: "how many will it be, and why?"."""
-        return (
-            (self.task, "explanation") if self.task == "forecast" and _AND_WHY.search(self.question) else (self.task,)
-        )
+        return (self.task, "explanation") if self.task == "forecast" and AND_WHY.search(self.question) else (self.task,)
 
 
 def clock_of(session: Session) -> datetime:

@@ -15,7 +15,9 @@ from mm4st_agent.agent.backends.turns import Turn
 _SPANS = ("the next half hour", "the next hour")
 """What every forecaster reaches; the person may name another span."""
 _SOME_TIME = re.compile(
-    r"\b(?:by then|(?:at|by|around) that (?:time|point|hour|moment|stage)|on that (?:occasion|day|date)|back then"
+    r"\b(?:by then|later on(?!\s+(?:today|this|tonight|in|at|on|tomorrow))|(?:some ?time|a bit) later"
+    r"|at some (?:later )?(?:point|time|stage)|some ?time soon|(?:at||by|around) that (?:time|point|hour|moment"
+    r"|stage)|on that (?:occasion|day|date)|back then"
     r"|when (?:we|i|they|she|he|it) (?:(?:will|finally) )?(?:arrive|get there|leave|set off|start|finish|pass)\w*"
     r"|when (?:my|our|the|his|her|their) (?:\w+ ){1,2}(?:starts|begins|ends|opens|closes|leaves|arrives))\b",
     re.IGNORECASE,

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Literal
 
 from mm4st_agent.agent.backends.common_words import is_english, stop_words
+from mm4st_agent.agent.backends.known_names import known_names
 from mm4st_agent.agent.backends.small_names import small_names
 
 
@@ -29,15 +30,22 @@ class PlaceWords:
 
 
 _FREEWAY = re.compile(
-    r"\b(?:(?:I|SR|US|CA|Interstate|Route|Highway)[- ]?\d{1,3}\b"
+    r"\b(?:(?:I|SR|US|CA|Interstate|(?:State )?Route|(?:State )?Highway|Freeway)[- ]?\d{1,3}\b"
     r"(?:[- ]?(?:[NSEW]\b|north|south|east|west)(?:bound)?)?"
     r"|(?:the\s+)?\d{1,3}[- ]?(?:north|south|east|west)(?:bound)?\b"
     r"|(?:the\s+)?\d{1,3}[- ]?(?:(?-i:[NSEW])|[nsew]b)\b"
+    r"|\b(?P<ahead>[nsew]b|(?:north|south|east|west)bound)\s+(?:on\s+)?(?:the\s+|(?:I|SR)[- ]?)?(?P<number>\d{1,3})\b"
+    r"(?!\s*(?:%|percent|km|mph|min|h\b|hours?|vehicles?|cars?|stations?|sensors?|\d|[:.]\d))"
+    r"|\b\d{2,3}[new]\b|\b\d{1,2}[1-46-9]s\b"
+    r"|\bthe\s+\d{1,3}(?=\s+(?:at|near|past|by|around)\s+(?!\d))"
     r"|(?:(?<=on )|(?<=along )|(?<=off ))the\s+\d{1,3}\b(?!\s*(?:%|percent|km|mph|min|h\b|hours?|vehicles?|cars?"
     r"|stations?|sensors?|\d|[:.]\d)))",
     re.IGNORECASE,
 )
-_ROAD_NUMBER = re.compile(r"(?:(?:I|SR|US|CA|Interstate|Route|Highway)[- ]?|the\s+)?\d{1,3}\b", re.IGNORECASE)
+_BOUND = {"n": "northbound", "s": "southbound", "e": "eastbound", "w": "westbound"}
+_ROAD_NUMBER = re.compile(
+    r"(?:(?:I|SR|US|CA|Interstate|(?:State )?Route|(?:State )?Highway|Freeway)[- ]?|the\s+)?\d{1,3}\b", re.IGNORECASE
+)
 _POSTMILE = r"(?:(?:abs(?:olute)? )?(?:post ?mile|mile ?post|mile marker|mile|pm)\s*\d+(?:\.\d+)?)"
 _ON_FREEWAY = re.compile(
     rf"\b({_POSTMILE}|(?!(?:How|What|Which|Where|Is|Any|Traffic|Speed|Flow|Get|Go|Stuck|Stay|Slow)\b)[A-Z][\w'’.-]*"
@@ -103,7 +111,14 @@ _LEADING_TO = re.compile(
 )
 
 
-def places(question: str, place_word: str, *, known: Sequence[str] = (), masked: str | None = None) -> list[PlaceWords]:
+def places(
+    question: str,
+    place_word: str,
+    *,
+    known: Sequence[str] = (),
+    masked: str | None = None,
+    names: tuple[str, ...] = (),
+) -> list[PlaceWords]:
     """The words that name places, in order; empty when none do.
 
     Looks, in this order, for quoted names; identifiers and freeways; capitalised words; what stands
@@ -114,17 +129,36 @@ def places(question: str, place_word: str, *, known: Sequence[str] = (), masked:
         place_word: What a node is called, such as 'station'.
         known: Ids that exist.
         masked: The question with words that mean something else, such as time words, as ';'.
+        names: Of all places.
     """
     quoted = [PlaceWords(f[1] or f[2], f.span(), "id") for f in _QUOTED.finditer(question)]
     if quoted:
         return quoted
     text = masked or question
-    identified = _identified(text, place_word, known)
+    identified = _on_roads(text, _identified(text, place_word, known), names)
     if identified and (_BESIDE.search(text) or _EITHER_OF.search(text)):
         rest = "".join(";" if any(a <= n < b for a, b in (p.at for p in identified)) else c for n, c in enumerate(text))
         named = [place for place in _capitalised(rest) if _LEADING_TO.search(text[: place.at[0]])]
         return sorted([*identified, *named], key=lambda place: place.at)
-    return identified or _capitalised(text) or _small(text) or _behind_preposition(text)
+    return identified or _capitalised(text) or _known(text, names) or _small(text) or _behind_preposition(text)
+
+
+def _known(text: str, names: tuple[str, ...]) -> list[PlaceWords]:
+    """Names that the data have, in small letters."""
+    return [PlaceWords(text[start:end], (start, end), "name") for start, end in known_names(text, names)]
+
+
+def _on_roads(text: str, found: list[PlaceWords], names: tuple[str, ...]) -> list[PlaceWords]:
+    """The only freeway with the only name in small letters beside it: "collins sb on the 55"."""
+    number = _FREEWAY.search(found[0].text) if len(found) == 1 and " at " not in found[0].text else None
+    if number is None:
+        return found
+    start, end = found[0].at
+    beside = _known(text[:start] + ";" * (end - start) + text[end:], names)
+    if len(beside) != 1:
+        return found
+    start, end = min(start, beside[0].at[0]), max(end, beside[0].at[1])
+    return [PlaceWords(f"{number[0]} at {beside[0].text}", (start, end), "id")]
 
 
 def _identified(text: str, place_word: str, known: Sequence[str]) -> list[PlaceWords]:
@@ -132,9 +166,11 @@ def _identified(text: str, place_word: str, known: Sequence[str]) -> list[PlaceW
     for freeway in _FREEWAY.finditer(text):
         phrase = _phrase_from(text, freeway.start(), freeway.end()) or freeway[0]
         start, end = freeway.start(), freeway.start() + len(phrase)
+        road = f"{freeway['number']} {_BOUND[freeway['ahead'][0].casefold()]}" if freeway["ahead"] else freeway[0]
+        phrase = phrase.replace(freeway[0], road)
         behind = _PAST_FREEWAY.match(text, freeway.end())
         if behind and not _is_common(behind["name"]):
-            phrase, end = f"{freeway[0]} at {behind['name'].rstrip('.')}", behind.end()
+            phrase, end = f"{road} at {behind['name'].rstrip('.')}", behind.end()
         before = _ON_FREEWAY.search(text[:start]) or _BEFORE_FREEWAY.search(text[:start])
         small = None if before else _SMALL_ON_FREEWAY.search(text[:start])
         alone = before is not None and before.re is _BEFORE_FREEWAY and not text[: before.start()].strip()

@@ -47,6 +47,8 @@ _WORDS = (
     " vehicles"
     " volume warning warnings weather wednesday weekend weekly weird westbound where which wind would yesterday"
     " closest hottest cleanest dirtiest worst strange suspicious faulty thanks map plot busy list rank near jams slow"
+    " suppose supposing imagine holiday holidays school schools tunnel bicycles definitely probably anybody somebody"
+    " receive bottleneck neighbourhood quarter"
     " unusual dropped dropouts reliable trustworthy imputed complete frozen roadwork hello morning evening night"
 )
 _DEGREES = (
@@ -83,6 +85,8 @@ def mended(message: str, session: Session) -> str:
     text = re.sub(r"(?<=\w)(?<!\b\d)(?<!\b\d\d)(?<!\b\d\d\d)\s+(?:n|'n')\s+(?=\w)", " and ", text)
     text = re.sub(r"\b([NSEWnsew])/([Bb])\b", r"\1\2", text)
     text = _HOW.sub(lambda found: found[1] + (_swapped(found[2].casefold()) or found[2]), text)
+    text = re.sub(r"(?<!\S)(?:t ?)?\+ ?(\d{1,3})(?: ?(?:m|min\w*)\b|(?=\W*$))", r"in \1 min", text)  # "speed +30"
+    text = re.sub(r"(?<=\w )in (\d{2})(?=\W*$)", r"in \1 min", text)
     text = re.sub(r"(?<=[a-z]\d),(?=\d\b)", ".", text)  # "pm2,5"
     return _TOKEN.sub(put_right, text) if text == message else mended(text, session)
 

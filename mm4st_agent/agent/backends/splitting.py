@@ -29,19 +29,22 @@ _SENTENCE = re.compile(r"(?<=[?!;])\s+(?=\S)|(?<=[^\W\d_]{2}\.)\s+(?=[A-Z])|(?<=
 _AND = re.compile(
     r"(?:\s*(?:[,;:]|\s[-–—]+(?=\s))\s*(?:(?:and|but|plus|or)\s+)?(?:(?:also|then|please)[\s,]+)?"
     r"|\s+(?:and|but|plus)\s+(?:(?:also|then|please)[\s,]+)?)"
-    r"(?=(?:what(?:'s|'re)?|how(?!\s+come)(?:'s)?|which|who(?:'s)?|when|where(?:'s)?|is (?:it|there|that|this|the"
-    r"|[A-Z])"
-    r"|is (?:traffic|speed|flow)|are (?:there|they|the|you|we)|whether|was (?:it|there|that|the)|were (?:there"
+    r"(?=(?:what(?:'s|'re)?|how(?!\s+come)(?:'s)?|which|who(?:'s)?|when(?=(?:'s)?\s+(?:is|was|were|are|did"
+    r"|do|does|will|can|could|should|has|had|exactly|precisely)\b)|where(?:'s)?|is (?:it|there|that|this|the"
+    r"|any\w*|some\w+|[A-Z])"
+    r"|is (?:traffic|speed|flow)|are (?:there|they|the|you|we|any)|whether|was (?:it|there|that|the)|were (?:there"
     r"|they|the|you)|will|did|does|do (?:you"
     r"|they|i|we)"
     r"|has (?:it|there)|have (?:there|you)|can (?:you|i|we)|could (?:you|i)|should (?:i|we)|any\s+\w|show|tell me"
     r"|give me"
     r"|list|draw|plot|forecast|predict|compare|find|explain|justify|rank|describe|display|look (?:for|up)"
-    r"|(?:a|the)\s+(?:map|chart|plot|graph|picture|heatmap|forecast|prediction)\s+of"
+    r"|(?:a|the)\s+(?:map|chart|plot|graph|picture|heatmap|forecast|prediction|names?|list|ranking)\s+of"
     r"|the\s+(?:predicted|forecast|expected|foreseen|present|current)\s+\w+)\b(?!'))",
     re.IGNORECASE,
 )
 """Where a sentence goes on with another question; "and why?" goes on with the same one."""
+_ALTERNATIVE = re.compile(r"(?:is|was|are|were|does|did|do|will|has|have) (?:it|that|this|they)\b", re.IGNORECASE)
+"""What stands so behind "or" belongs to the same question: "is it the crash, or is it just the time of day?"."""
 _GOING_ON = re.compile(
     r"\W*(?:and |but |so |or )?(?:why(?:\s+(?:is|was|that|not|so)\b.{0,12})?|how come|how (?:sure|certain"
     r"|confident) are you"
@@ -57,6 +60,8 @@ _GOING_ON = re.compile(
     r"|(?:by )?how (?:often|much|long|far|strongly|many)(?: (?:of it|of that|did you|was|were|is|are)(?: \w+){0,3})?"
     r"|how (?:did|does|do) (?:it|they|that|things) (?:go on|end|continue|develop)"
     r"(?: .{0,15})?|what (?:followed|happened (?:next|then|afterwards?)|came (?:next|after|of it))(?: .{0,15})?"
+    r"|(?:by )?how many (?:minutes|hours|steps)(?: (?:later|after|behind|before|ahead))?"
+    r"|(?:i|we) (?:need|have|want) to (?:know|decide|find out) (?:whether|if) (?:to|i|we)\b.*"
     r"|(?:what|when|where) (?:is|was|were|are) (?:it|that|they|those)|why use (?:it|them)|what does (?:it"
     r"|that) mean)\W*",
     re.IGNORECASE,
@@ -78,7 +83,7 @@ _NOTES = re.compile(
 """A few words without a verb: between semicolons they ask for what they name."""
 _ALSO = re.compile(
     r"\b(?:and|plus|also)\s+(?:also\s+)?(?:(?:a|the)\s+(?:map|chart|plot|graph|picture|heatmap|forecast"
-    r"|prediction)\s+of"
+    r"|prediction|names?|list|ranking)\s+of"
     r"|the\s+(?:predicted|forecast|expected|foreseen|present|current)\s+\w+|(?:if|with|without|suppos\w+|assuming)\b)",
     re.IGNORECASE,
 )
@@ -236,8 +241,14 @@ def _clauses(sentence: str) -> list[str]:
     clauses, start = [], 0
     for join in _AND.finditer(sentence):
         before = sentence[start : join.start()]
-        asked = _ASKS.match(before) or (_ALSO.search(sentence) and _NOTES.fullmatch(before))
-        if not asked or _TELLING.search(before) or len(before.split()) < (SHORT if ":" in join[0] else 3):
+        asked = _ASKS.match(before.rpartition(": ")[2]) or (_ALSO.search(sentence) and _NOTES.fullmatch(before))
+        alternative = re.search(r"\bor\b", join[0]) and _ALTERNATIVE.match(sentence, join.end())
+        if (
+            alternative
+            or not asked
+            or _TELLING.search(before)
+            or len(before.split()) < (SHORT if ":" in join[0] else 3)
+        ):
             continue
         clauses.append(before)
         start = join.end()

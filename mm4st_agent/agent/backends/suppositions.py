@@ -18,7 +18,8 @@ _WEATHER_VALUE = (
     r"(?:\s*(?:/|per|an)\s*h(?:our)?)?"
 )
 _SET = (
-    r"(?:(?:the\s+|an?\s+)?(?:rain\w*|winds?|wind ?speed|temperature|humidity|snow\w*)\s+(?:\w+\s+){0,3}?"
+    r"(?:(?:the\s+|an?\s+)?(?:rain\w*|winds?|wind ?speed|temperature|humidity|snow\w*|mixing (?:height|layer))\s+"
+    r"(?:\w+\s+){0,3}?"
     rf"{_AMOUNT}\b(?!\s*(?:minutes|hours|vehicles|cars))|(?:an?\s+)?{_WEATHER_VALUE})"
 )
 """Weather with its value: "the wind down to 1 m/s", "5 mm/h of rain"."""
@@ -38,8 +39,10 @@ _EFFECT = re.compile(
 _SUPPOSE = re.compile(
     r"\b(?:(?P<open>what (?:if|would (?:happen|change|be different) if|happens (?:if|when)|about if)"
     r"|what difference would|pretend|suppos(?:e|ing)|assum(?:e|ing)|imagine|hypothetically|let['’]?s say"
-    r"|say (?=it (?:rain|snow|pour|drizzl))|were (?=it to\b)|should (?=it (?:rain|snow|pour|drizzle)))"
-    r"|(?<!tell me )(?<!know )(?<!wonder )(?<!check )(?<!see )(?<!sure )(?<!ask )(?<!say )(?P<if>if|in case)"
+    r"|say (?=it (?:rain|snow|pour|drizzl))|were (?=it to\b)"
+    r"|(?:^|(?<=[.!?;:]\s))say (?=(?:that|there|the|an?|we|no|it|all|one|two)\b)|should (?=it (?:rain|snow|pour"
+    r"|drizzle)))"
+    r"|(?<!tell me )(?<!know )(?<!wonder )(?<!check )(?<!see )(?<!sure )(?<!ask )(?<!say )(?P<if>if|in case|as though)"
     r"|(?P<without>without|with no|no(?=\s+(?:rain|wind|snow|fog)\b.*\bwould\b)|tak(?:e|ing) away"
     r"|leav(?:e|ing) out|ignor(?:e|ing))"
     rf"|(?P<with>with|given)(?=\s+(?:\d|heavy|strong|light|some|more|twice|an? (?:accident|crash|collision|closure"
@@ -57,7 +60,8 @@ _CLAUSE_END = re.compile(
 _EVENT_ID = re.compile(r"\b[A-Za-z]{4,}-\d+(?:/\d+)?\b")
 EVENT = re.compile(
     r"\b(?:(?:stalled|broken[- ]down|overturned|burning|jack-?knifed|stranded) (?:truck|lorry|car|vehicle|bus|van)s?"
-    r"|incidents?|accidents?|collisions?|crash\w*|pile-?ups?|closures?|hazards?|breakdowns?|road ?works?|events?"
+    r"|incidents?|accidents?|collisions?|crash\w*|pile-?ups?|closures?|hazards?|breakdowns?|road ?works?"
+    r"|works(?= (?:on|at|in|near|by)\b)|events?"
     r"|(?:trucks?|lorr(?:y|ies)|cars?|vehicles?|bus(?:es)?|vans?)\s+(?:\w+\s+)?(?:br(?:eaks?|oke)|crash\w*"
     r"|overturn\w*|block\w*)"
     r"|match|game|fair|concert|festival|demonstration|parade|bulletins?|alerts?|debris"
@@ -88,6 +92,7 @@ _COVARIATES: dict[str, str] = {
     "snow": r"snow\w*",
     "fog": r"fog\w*",
     "humidity": r"humid\w*",
+    "mixing": r"mixing[- ](?:height|layer)s?",
     "holiday": r"holidays?|vacation",
 }
 """What a supposition may set, by the word that the name of such a covariate holds."""
@@ -98,7 +103,8 @@ _MEASURED_IN = {
 """The unit that tells what is set where no word does: "with 3 mm/h"."""
 _DRY = re.compile(r"\b(?:dry|calm|no (?:rain|wind|snow|fog))\b", re.IGNORECASE)
 _VALUE = re.compile(
-    rf"(?<![\w.-])(?P<sign>minus\s+|[-−])?(?P<number>\d+(?:\.\d+)?|(?:{NUMBER_WORDS})(?=[\s-]+(?:mm|milli|met(?:re|er)s|deg|"
+    rf"(?<![\w.-])(?P<sign>minus\s+|[-−])?(?P<number>\d+(?:\.\d+)?|(?:{NUMBER_WORDS})(?=[\s-]+(?:mm|milli|met(?:re"
+    rf"|er)s|deg|"
     r"percent|km|°)))[\s-]*(?P<unit>%|°\s?[CF]|mm/h|mm per hour|mm an hour"
     r"|millimet(?:re|er)s? (?:per|an) hour|mm|km/h|kph|m/s|met(?:re|er)s per second|mph|hPa"
     r"|degrees?(?: celsius)?)?(?!\w)",

@@ -11,6 +11,8 @@ from mm4st_agent.agent.backends import slots
 from mm4st_agent.agent.backends.dates import Tense
 from mm4st_agent.agent.backends.decisions import decision
 from mm4st_agent.agent.backends.examples import Intent
+from mm4st_agent.agent.backends.generalities import decodes
+from mm4st_agent.agent.backends.probes import of_errors
 from mm4st_agent.agent.backends.times import Span, tense_of
 
 if TYPE_CHECKING:
@@ -52,6 +54,28 @@ _LISTING = re.compile(
     r"(?: (?:are there|do you (?:know|have)|exist|you know|there are|have you got))?\W*",
     re.IGNORECASE,
 )
+WEATHER = re.compile(
+    r"\b(?:rain\w*|showers?|snow\w*|fog\w*|storms?|weather|sun(?:ny|shine)?|umbrella)\b", re.IGNORECASE
+)
+"""What the log may tell of where nobody measures it."""
+_EXPECTED = re.compile(
+    r"\b(?:expect\w*|will|going to|gonna|announced|coming|forecast\w*|warn\w*|is (?:there|it)|any|likely|due|need"
+    r"|bring)\b",
+    re.IGNORECASE,
+)
+_HOW_MUCH = re.compile(
+    r"\b(?:how (?:much|many|hard|strong\w*)|mm|inch(?:es)?|amount|average|mean|total)\b", re.IGNORECASE
+)
+_FORETOLD = re.compile(r"\b(?:forecast\w*|predict\w*|prognosis|outlook)\b", re.IGNORECASE)
+_READ = r"(?:readings?|values?|data|measurements?|counts?|numbers?|sensors?|detectors?|counters?|monitors?)"
+_FAULT = (
+    r"(?:implausible|impossible|imputed|interpolated|filled[- ]in|missing|miss(?:ed)?|drop-?outs?|stuck|frozen"
+    r"|gaps?|faulty"
+    r"|dead|silent|broken|bad|defective|invalid)"
+)
+_FAULTS = re.compile(rf"\b{_FAULT}\b.{{0,25}}\b{_READ}\b|\b{_READ}\b.{{0,25}}\b{_FAULT}\b", re.IGNORECASE)
+"""What is wrong with readings."""
+_HAPPENED = re.compile(r"\W*what happened (?:at|to)\s+\S+\s+\w+\W*$", re.IGNORECASE)
 _ACCIDENT = re.compile(r"\b(?:incidents?|accidents?|collisions?|crash\w*|hazards?|breakdowns?)\b", re.IGNORECASE)
 """What no log can know of before."""
 
@@ -67,10 +91,21 @@ def task_of(
         return "dataset"
     if not found and request.kind and _LISTING.fullmatch(slots.without_kind(question, request.kind, "stations")):
         return "places"
+    if request.unknowable and not request.changes:
+        return "unmeasured"
+    if decodes(question):
+        return "concept"
     weighed = {intent: share * _weight(intent, request) for intent, share in likely.items()}
     task: Intent = max(weighed, key=weighed.__getitem__)
     tense = tense_of(question)
     ahead = span.side(clock) == "future" or (span.side(clock) is None and tense == "future")
+    if request.unmeasured and task in MEASURED | {"hazard", "unmeasured"} and _is_told_of_weather(request, clock):
+        return "events"
+    told = ahead or request.probe.kind is not None or _FORETOLD.search(question)
+    if task == "explanation" and request.why and not told:
+        task = "status"  # "why is it so slow there?" asks what was measured and logged, not what moved a forecast
+    if task == "events" and request.identified and _HAPPENED.match(question) and span.side(clock) == "past":
+        return "status"  # with the log's entries beside the readings
     if task == "events":
         return "foresee" if ahead and _ACCIDENT.search(question) else "events"
     if task in MEASURED and request.unmeasured:
@@ -96,6 +131,8 @@ def _weight(intent: Intent, request: Request) -> float:
             if decision(request.question) == "hazard":
                 return 1 / LIGHT  # "is a warning justified if 3 mm is too much?" supposes nothing
             return STRONG if request.changes else LIGHT if request.probe.kind == intent else 1 / STRONG
+        case "backtest" if of_errors(request.question):
+            return STRONG
         case "explanation" | "analogs" | "backtest":
             return LIGHT if request.probe.kind == intent else 1.0
         case "comparison":
@@ -112,10 +149,22 @@ def _weight(intent: Intent, request: Request) -> float:
         case "forecast":
             return STRONG if request.sureness and places else 1.0
         case "route" | "capacity" | "hazard":
-            return 1.0 if decision(request.question) == intent else 1 / STRONG
+            return 1.0 if decision(request.question) == intent and not request.general else 1 / STRONG
+        case "quality":
+            return LIGHT if _FAULTS.search(request.question) else 1.0
+        case "concept":
+            return STRONG if request.general else 1.0
         case "unmeasured":
             return 1.0 if request.unmeasured and decision(request.question) is None else 1 / STRONG
     return 1.0
+
+
+def _is_told_of_weather(request: Request, clock: datetime) -> bool:
+    """Whether weather is asked about that only the log may tell of: "is rain expected today?"."""
+    question = request.question
+    ahead = request.span.side(clock) != "past" and tense_of(question) != "past"
+    weather = WEATHER.search(question) and _EXPECTED.search(question) and decision(question) is None
+    return bool(weather) and ahead and request.channel is None and not _HOW_MUCH.search(question)
 
 
 def _was_measured(request: Request) -> bool:

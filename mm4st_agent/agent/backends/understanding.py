@@ -18,7 +18,7 @@ from mm4st_agent.agent.backends.intents import Intent, IntentMatcher
 from mm4st_agent.agent.backends.looks import EVERYWHERE
 from mm4st_agent.agent.backends.probes import WHY
 from mm4st_agent.agent.backends.reading import Reading, read
-from mm4st_agent.agent.backends.request import OTHER_QUANTITY, Request, clock_of
+from mm4st_agent.agent.backends.request import AND_WHY, OTHER_QUANTITY, Request, clock_of
 from mm4st_agent.agent.backends.spelling import mended
 from mm4st_agent.agent.backends.splitting import questions_of
 from mm4st_agent.agent.backends.tasks import APART, AT_PLACES, CONTINUED, DECIDED, PROBED, SEEN, SOCIAL, task_of
@@ -56,7 +56,7 @@ _MEASURED = frozenset({"quality", "backtest", "patterns", "picture"})
 """Tasks about what was; "7d" means the last seven days there."""
 _LEAD = re.compile(
     r"\b((?:half[- ]an?[- ]|half[- ]|\d+[- ]?|one[- ]|two[- ]|an[- ])(?:hours?|minutes?|mins?|h))[- ](?:ahead"
-    r"|forecasts?|predictions?|horizon|out|in advance|lead)",
+    r"|(?:\w+[- ]){0,2}?(?:forecasts?|predictions?)|horizon|out|in advance|lead)",
     re.IGNORECASE,
 )
 _COUNT = re.compile(
@@ -65,6 +65,16 @@ _COUNT = re.compile(
     r"|analogs?|cases?|mornings?|evenings?|hours|precedents?|examples?)\b",
     re.IGNORECASE,
 )
+_THE_TWO = re.compile(r"\b(?:the|these|those) two\b|\bboth(?: of (?:them|these|those))?\b", re.IGNORECASE)
+_ONE_WAY = re.compile(
+    r"\bthe\s+(?P<way>north|south|east|west|clockwise|anticlockwise|inbound|outbound)(?:bound)?\s+"
+    r"(?:side|one|tube|bore|carriageway|direction|lanes?|way)\b",
+    re.IGNORECASE,
+)
+_RETRACTED = re.compile(
+    r"\b(?P<kept>(?:i|we)(?:['’]d)? (?:meant?|wanted?|asked)\b.*?\w),?\s+(?:and\s+)?not\s+[^,;.?!]+\W*$", re.IGNORECASE
+)
+"""What was not meant stands behind what was."""
 _REFERS = re.compile(r"\b(?:that|it|this|those|them|same)\b", re.IGNORECASE)
 _ANYWHERE = re.compile(r"\banywhere\b|\ball\b|\bcity\b", re.IGNORECASE)
 
@@ -87,6 +97,8 @@ def understand(turn: Turn, intents: IntentMatcher) -> list[Request]:
         latest = lasting[-1] if lasting else before or requests[-1]
         before = replace(latest, nodes=nodes, direction=None)
         spoken += [nodes] if nodes and nodes not in spoken else []
+    if before is not None and len(before.nodes) < 2 and len(spoken) > 1 and _THE_TWO.search(turn.question):
+        before = replace(before, nodes=(*spoken[-2][-1:], *spoken[-1][-1:]))
     last = turn.earlier[-1] if turn.earlier else None
     question = turn.question
     if before is not None and (back := back_to(question, spoken)) is not None:
@@ -106,9 +118,9 @@ def _requests(
     found: list[Request] = []
     remarks: list[Request] = []
     spoken: str | None = None
-    questions = questions_of(mended(message, session))
+    questions = questions_of(_without_retracted(mended(message, session)))
     for question in questions:
-        reading = _named_like_a_way(read(question, session), session)
+        reading = _on_one_way(_named_like_a_way(read(question, session), session), before, described)
         request = None
         if before is not None:
             request = goes_on(reading, before, last, session, clock_of(session), described)
@@ -123,6 +135,8 @@ def _requests(
             and not _names_exactly(reading, session)
         ):
             request = replace(request, channel=spoken, sure=True)  # "what is PM2.5, and how much of it is in the air?"
+        if spoken is not None and request.task == "rank" and request.channel is None:
+            request = replace(request, channel=spoken, sure=True)
         if found and _looks_on(request, found[-1], question, clock_of(session)):
             request = replace(request, span=found[-1].span)
         spoken = request.channel if request.sure else spoken
@@ -134,6 +148,11 @@ def _requests(
         last = None
     serious = [request for request in found if request.task not in SOCIAL]
     return shared_places(joined(serious) or found[:1] or remarks[:1])
+
+
+def _without_retracted(message: str) -> str:
+    """The message without what was not meant: "I meant the last hour, not the next"."""
+    return _RETRACTED.sub(lambda found: found["kept"], message)
 
 
 def _names_exactly(reading: Reading, session: Session) -> bool:
@@ -155,6 +174,18 @@ def _named_like_a_way(reading: Reading, session: Session) -> Reading:
     if called is None or at is None or reading.named:
         return reading
     return replace(reading, direction=None, found=(slots.PlaceWords(called, at.span(), "id"),))
+
+
+def _on_one_way(reading: Reading, before: Request | None, described: Mapping[str, str]) -> Reading:
+    """The same with the one of the places spoken of that lies on the way named: "and on the northbound side?"."""
+    found = _ONE_WAY.search(reading.question)
+    if found is None or reading.named or before is None:
+        return reading
+    spoken = before.nodes or before.places
+    on_it = [place for place in spoken if found["way"].casefold() in described.get(place, place).casefold()]
+    if len(on_it) != 1 or len(spoken) < 2:
+        return reading
+    return replace(reading, direction=None, found=(slots.PlaceWords(on_it[0], found.span(), "id"),))
 
 
 def _is_remark(request: Request, reading: Reading, session: Session, intents: IntentMatcher) -> bool:
@@ -183,16 +214,22 @@ def _new(reading: Reading, session: Session, intents: IntentMatcher, before: Req
         look=reading.look,
         contrast=reading.contrast,
         unmeasured=_unmeasured(reading, session, likely),
+        unknowable=reading.unknowable,
+        premise=reading.premise,
+        general=reading.general,
         unread=reading.unread,
         sureness=bool(_SURENESS.search(question)),
-        why=bool(WHY.search(question)),
+        why=bool(WHY.search(question) or AND_WHY.search(question)),
         probe=reading.probe,
         changes=reading.changes,
         compare=bool(_COMPARE.search(question)) or len(reading.named) > 1,
         compared=bool(_COMPARE.search(question) or (len(reading.named) == 2 and _EITHER.search(question))),
         threshold=reading.threshold,
     )
-    if len(reading.named or request.nodes) != 2:
+    pair = reading.named or request.nodes
+    if len(reading.named) == 1 and request.nodes and _REFERS.search(question):
+        pair = (*reading.named, *request.nodes[-1:])  # "does Placentia follow it?"
+    if len(set(pair)) != 2:
         request = replace(request, look=reading.look.of_one(question))
     request = _beside_the_last(request, reading)
     task = task_of(request, reading.found, likely, clock_of(session))
@@ -217,7 +254,9 @@ def _new(reading: Reading, session: Session, intents: IntentMatcher, before: Req
     if task == "picture" and request.look.method is None:
         request = replace(request, look=replace(request.look, method="line"))
     if task in PROBED:
-        return replace(request, unread=None)
+        request = replace(request, unread=None)
+        open_ = not (request.places or request.nodes or request.changes)
+        return replace(request, places=(reading.phrase,), weak=True) if open_ and reading.phrase else request
     if request.task == "comparison" and reading.contrast is not None:
         request = replace(request, span=reading.contrast.span, unread=None)
     if request.task not in AT_PLACES | SEEN or request.places:
