@@ -8,16 +8,13 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from eval.bench.agent_matching import Call
+from mm4st_agent.agent.backends.examples import Intent
 from mm4st_agent.errors import DataError
 
 QUESTIONS = Path(__file__).parents[1] / "questions"
 
 Half = Literal["dev", "test"]
-Label = Literal[
-    "forecast", "status", "rank", "events", "comparison", "map", "picture", "patterns", "explanation", "what_if",
-    "analogs", "backtest", "quality", "places", "dataset", "concept", "clock", "thanks", "identity", "chat",
-    "off_topic", "unmeasured",
-]  # fmt: skip
+Label = Intent
 
 
 class ExpectedCall(BaseModel):

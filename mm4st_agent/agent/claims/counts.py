@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mm4st_agent.agent.claims import cues
+from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.happenings import HAPPENINGS, NAMES
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
@@ -112,7 +113,7 @@ def judge(reader: Reader, span: tuple[int, int], value: float, *, about: bool) -
     subset = _SUBSET.match(reader.own, span[1]) or _OF_THEM.search(scope.ahead)
     beyond = subset is not None and BEYOND.search(scope.sentence) is not None
     right = []
-    there = {facts.entry.id for facts in reader.facts if facts.about & scope.places}
+    there = {facts.entry.id for facts in reader.facts if facts.entry.id in allowed and _tells_of(facts, scope.places)}
     for facts in reader.facts:
         if facts.entry.id in allowed and (not facts.about or not there or facts.entry.id in there):
             told = list(with_property(facts, scope)) if beyond or "ranking[0].id" in facts.entry.values else []
@@ -121,3 +122,8 @@ def judge(reader: Reader, span: tuple[int, int], value: float, *, about: bool) -
             told += [float(len(one)) for one in columns(facts, scope)] if _ALL.search(scope.ahead) else []
             right += [facts.entry.id] if any(abs(count - value) <= slack for count in told) else []
     reader.add(span, "number", value, None, right, why=f"the evidence counts no such number of {noun or 'things'}")
+
+
+def _tells_of(facts: Facts, places: frozenset[str]) -> bool:
+    """Whether an entry is about one of the places, or has a value of one."""
+    return bool(facts.about & places) or any(fact.places & places for fact in facts.numbers)
