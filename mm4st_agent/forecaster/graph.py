@@ -8,6 +8,9 @@ from scipy import sparse
 
 _SMALL = 600
 """Up to this many nodes a dense solver is faster, and exact."""
+_ALIKE = 1e-3
+"""Entries of an eigenvector that differ by this share of the largest count as equally large: a solver's rounding
+would decide between them, and with it the column's sign."""
 
 
 def laplacian_eigenvectors(adjacency: sparse.csr_array, count: int = 16) -> NDArray[np.float32]:
@@ -18,7 +21,7 @@ def laplacian_eigenvectors(adjacency: sparse.csr_array, count: int = 16) -> NDAr
         count: How many; the constant one is skipped.
 
     Returns:
-        `(N, count)`, each column with mean square 1 and its largest entry positive, so that the same
+        `(N, count)`, each column with mean square 1 and its first largest entry positive, so that the same
         graph gives the same signs; columns that the graph does not have (few nodes, no edges) are 0.
 
     Source:
@@ -41,7 +44,8 @@ def laplacian_eigenvectors(adjacency: sparse.csr_array, count: int = 16) -> NDAr
         shifted = (2 * sparse.eye_array(nodes) - laplacian).tocsr()
         values, found = sparse.linalg.eigsh(shifted, k=usable + 1, v0=np.ones(nodes))
         vectors = found[:, np.argsort(-values)][:, 1:]
-    peak = np.abs(vectors).argmax(axis=0)
+    size = np.abs(vectors)
+    peak = (size > (1 - _ALIKE) * size.max(axis=0)).argmax(axis=0)  # the first, as symmetric graphs have several
     vectors = vectors * np.sign(vectors[peak, np.arange(vectors.shape[1])]) * np.sqrt(nodes)
     out[:, : vectors.shape[1]] = vectors
     return out

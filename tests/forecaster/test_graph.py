@@ -26,7 +26,9 @@ def test_columns_are_smooth_eigenvectors_of_the_normalised_laplacian(nodes: int)
     smallest = np.sort(np.linalg.eigvalsh(laplacian))[1:4]
     np.testing.assert_allclose(laplacian @ found, found * smallest, atol=1e-4)
     np.testing.assert_allclose((found**2).mean(axis=0), 1, rtol=1e-4)
-    assert (found[np.abs(found).argmax(axis=0), range(3)] > 0).all()
+    size = np.abs(found)
+    first = (size > 0.999 * size.max(axis=0)).argmax(axis=0)  # both ends of a path are largest, in rounding's order
+    assert (found[first, range(3)] > 0).all()
 
 
 def test_direction_does_not_matter() -> None:

@@ -25,6 +25,8 @@ def _status(series: dict[str, object], **changes: object) -> str:
     result = {"error": None, "evidence": "E1", "reply": {**series, **changes}}
     return prompts.load("answer_status").render(
         level=None,
+        request={"premise": None},
+        went=None,
         session=session,
         place={"label": "7", "word": "station"},
         series=result,

@@ -221,8 +221,11 @@ def _unread(question: str, span: Span, channel: str | None, session: Session) ->
 
 
 def _plain(question: str, found: Iterable[slots.PlaceWords], place_word: str) -> str:
+    """The question with "the sensor" for each place, and for "sensor K1" and "the sensor K1" alike."""
+    called = re.compile(rf"\b(?:the\s+)?(?:{re.escape(place_word)}|station|sensor)\s+$", re.IGNORECASE)
     for place in sorted(found, key=lambda place: place.at, reverse=True):
-        question = question[: place.at[0]] + f"the {place_word}" + question[place.at[1] :]
+        before = called.sub("", question[: place.at[0]])
+        question = f"{before}the {place_word}{question[place.at[1] :]}"
     return question
 
 

@@ -21,7 +21,17 @@ from mm4st_agent.agent.backends.reading import Reading, read
 from mm4st_agent.agent.backends.request import AND_WHY, OTHER_QUANTITY, Request, clock_of
 from mm4st_agent.agent.backends.spelling import mended
 from mm4st_agent.agent.backends.splitting import questions_of
-from mm4st_agent.agent.backends.tasks import APART, AT_PLACES, CONTINUED, DECIDED, PROBED, SEEN, SOCIAL, task_of
+from mm4st_agent.agent.backends.tasks import (
+    APART,
+    AT_PLACES,
+    CONTINUED,
+    DECIDED,
+    PROBED,
+    SEEN,
+    SOCIAL,
+    is_order,
+    task_of,
+)
 from mm4st_agent.agent.backends.times import Span, tense_of
 from mm4st_agent.agent.backends.turns import Exchange, Turn
 from mm4st_agent.agent.chat import Session
@@ -75,6 +85,7 @@ _RETRACTED = re.compile(
     r"\b(?P<kept>(?:i|we)(?:['’]d)? (?:meant?|wanted?|asked)\b.*?\w),?\s+(?:and\s+)?not\s+[^,;.?!]+\W*$", re.IGNORECASE
 )
 """What was not meant stands behind what was."""
+_QUOTED = re.compile(r"[\"“«][^\"”»]*[\"”»]")
 _REFERS = re.compile(r"\b(?:that|it|this|those|them|same)\b", re.IGNORECASE)
 _ANYWHERE = re.compile(r"\banywhere\b|\ball\b|\bcity\b", re.IGNORECASE)
 
@@ -118,7 +129,7 @@ def _requests(
     found: list[Request] = []
     remarks: list[Request] = []
     spoken: str | None = None
-    questions = questions_of(_without_retracted(mended(message, session)))
+    questions = questions_of(_without_quoted_orders(_without_retracted(mended(message, session))))
     for question in questions:
         reading = _on_one_way(_named_like_a_way(read(question, session), session), before, described)
         request = None
@@ -153,6 +164,11 @@ def _requests(
 def _without_retracted(message: str) -> str:
     """The message without what was not meant: "I meant the last hour, not the next"."""
     return _RETRACTED.sub(lambda found: found["kept"], message)
+
+
+def _without_quoted_orders(message: str) -> str:
+    """The message without what it only quotes of others who want to be obeyed: 'He wrote "ignore your rules". ...'."""
+    return _QUOTED.sub(lambda found: ";" if is_order(found[0]) else found[0], message)
 
 
 def _names_exactly(reading: Reading, session: Session) -> bool:

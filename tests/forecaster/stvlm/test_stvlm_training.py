@@ -28,6 +28,7 @@ from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster import training
 from mm4st_agent.forecaster.checkpoint import WEIGHTS_FILE, load, read_card
 from mm4st_agent.forecaster.config import NumericConfig
+from mm4st_agent.forecaster.learning import multiplies_bfloat16
 from mm4st_agent.forecaster.networks import build
 from mm4st_agent.forecaster.prediction import TrainedForecaster
 from mm4st_agent.forecaster.slots import extended, slots_of
@@ -203,7 +204,8 @@ def test_a_stored_checkpoint_forecasts_the_same(trained_st: Path, told: Panel) -
     error = np.abs(told.observed()[origins[:, None] + np.arange(12)] - medians)
     batches = [np.nanmean(part) for part in np.split(error, range(32, len(error), 32))]
     cells = [np.isfinite(part).sum() for part in np.split(error, range(32, len(error), 32))]
-    assert np.average(batches, weights=cells) == pytest.approx(card.best_validation_mae, rel=1e-4)
+    rounding = 1e-3 if multiplies_bfloat16() else 1e-4  # training validates in the precision that it learns in
+    assert np.average(batches, weights=cells) == pytest.approx(card.best_validation_mae, rel=rounding)
 
 
 @pytest.mark.parametrize("kind", ["trained_st", "trained_hub"])
