@@ -161,10 +161,11 @@ def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, ready: threadin
                 duration=20,
                 title="The first answer takes longer",
             )
+        first = True
         async for view in talk.ask(question, thread_id, instead_of_last=instead_of_last, **options):
-            if view.busy:
-                yield {thread: thread_id, **seen(view, "" if text else None)}
-                text = ""  # the box is the person's again
+            if view.busy:  # only the first empties the box, which then is the person's again
+                yield {thread: thread_id, **seen(view, "" if text else None)} if first else {window: view.messages}
+                first, text = False, ""
         end = await asyncio.to_thread(listed, thread_id, request)  # with the answer: what is typed later stays
         yield {thread: thread_id, **seen(view, view.refused or ("" if text else None)), **end}
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from mm4st_agent.agent.answer import Answer, AnswerFigure, Citation, Claim
@@ -125,13 +127,54 @@ def answered(answer: Answer, turn: int | None = None) -> Message:
 
 def turn_messages(turn: Turn) -> list[Message]:
     """A stored turn as it was seen while it ran: question, steps, and answer or what came instead."""
-    messages = [said(turn.question)]
     if turn.answer is not None:
-        messages += [_ended(_begun(e.id, words.tool_title(e.tool), e.args), e) for e in steps(turn.answer)]
-        return [*messages, answered(turn.answer, turn.n)]
+        return _written.messages(turn, turn.answer)
     if turn.state == "running":
-        return messages
-    return [*messages, sentence(turn.message or (STOPPED if turn.state == "stopped" else BUG))]
+        return [said(turn.question)]
+    return [said(turn.question), sentence(turn.message or (STOPPED if turn.state == "stopped" else BUG))]
+
+
+def count_messages(turn: Turn) -> int:
+    """How many `turn_messages` there are, without writing them."""
+    if turn.answer is None:
+        return 1 if turn.state == "running" else 2
+    return 2 + len(steps(turn.answer))
+
+
+class _Written:
+    """Answered turns as messages: a conversation of a hundred turns would else be written again for each question."""
+
+    MOST = 512
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[object, ...], list[Message]] = OrderedDict()
+        self._lock = Lock()
+
+    def messages(self, turn: Turn, answer: Answer) -> list[Message]:
+        """Those of a turn that ended in an answer."""
+        key = (turn.n, turn.question, answer.thread, answer.manifest, answer.seconds, answer.answer, *_parts(answer))
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return deepcopy(self._kept[key])
+        tools = [_ended(_begun(e.id, words.tool_title(e.tool), e.args), e) for e in steps(answer)]
+        messages = [said(turn.question), *tools, answered(answer, turn.n)]
+        with self._lock:
+            self._kept[key] = messages
+            if len(self._kept) > self.MOST:
+                self._kept.popitem(last=False)
+        return deepcopy(messages)
+
+
+def _parts(answer: Answer) -> Iterator[tuple[object, ...]]:
+    """What can be seen of an answer beside its text."""
+    yield tuple((entry.id, entry.tool, entry.seconds, entry.error) for entry in answer.evidence)
+    yield tuple((claim.span, claim.status) for claim in answer.claims)
+    yield tuple(figure.image_id for figure in answer.figures)
+    yield (*answer.warnings, *answer.choices)
+
+
+_written = _Written()
 
 
 def steps(answer: Answer) -> list[Evidence]:

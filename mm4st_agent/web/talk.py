@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mm4st_agent.errors import UsageError
-from mm4st_agent.web.answers import Message, closed, failed, said, sentence, shown, turn_messages, waiting
+from mm4st_agent.web.answers import (
+    Message,
+    closed,
+    count_messages,
+    failed,
+    said,
+    sentence,
+    shown,
+    turn_messages,
+    waiting,
+)
 from mm4st_agent.web.runs import Run, Runs
 
 if TYPE_CHECKING:
@@ -127,13 +137,13 @@ def read(turns: Sequence[Turn]) -> list[Message]:
 
 def ratings(turns: Sequence[Turn]) -> list[Rating | None]:
     """One for each block of messages between those of the person."""
-    return [turn.rating for turn in turns if len(turn_messages(turn)) > 1]
+    return [turn.rating for turn in turns if count_messages(turn) > 1]
 
 
 def turn_at(turns: Sequence[Turn], index: int) -> Turn | None:
     """The turn that the message at a position of `read(turns)` belongs to."""
     for turn in turns:
-        index -= len(turn_messages(turn))
+        index -= count_messages(turn)
         if index < 0:
             return turn
     return None

@@ -18,6 +18,7 @@ from mm4st_agent.agent.conversations import Turn
 from mm4st_agent.agent.ledger import Evidence, EvidenceValue, from_person, from_question
 from mm4st_agent.agent.run_events import Answered, Drafted, ToolFinished, ToolStarted
 from mm4st_agent.errors import UsageError
+from mm4st_agent.web import answers
 from mm4st_agent.web.answers import (
     BUG,
     STOPPED,
@@ -27,6 +28,7 @@ from mm4st_agent.web.answers import (
     answer_html,
     answered,
     closed,
+    count_messages,
     failed,
     question_of,
     said,
@@ -225,6 +227,29 @@ def test_a_turn_without_an_answer_says_what_came_instead(state: str, message: st
     messages = turn_messages(turn_of(None, state=state, message=message))
 
     assert [Reader(m["content"]).text for m in messages] == ["How busy?", *told]
+    assert count_messages(turn_of(None, state=state, message=message)) == len(messages)
+
+
+def test_a_turn_is_written_once_and_again_where_it_looks_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    write = answers.answer_html
+
+    def note(answer: Answer, turn: int) -> str:
+        written.append(answer.answer)
+        return write(answer, turn)
+
+    monkeypatch.setattr(answers, "answer_html", note)
+    answer = answer_of("Once 41.3 vehicles/5 min [E2].", [question(), entry("E2")])
+
+    first = turn_messages(turn_of(answer))
+    first[-1]["content"] = "changed by who got it"
+    second = turn_messages(turn_of(answer))
+    told = turn_messages(turn_of(answer.model_copy(update={"warnings": ["Old readings."]})))
+
+    assert len(written) == 2
+    assert "Once" in second[-1]["content"]
+    assert "Old readings." in told[-1]["content"]
+    assert count_messages(turn_of(answer)) == len(second) == 3
 
 
 def test_the_persons_words_stay_their_words() -> None:

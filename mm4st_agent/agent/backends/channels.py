@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mm4st_agent.agent.backends.quantity_words import FIELDS, GENERAL, HINTS, LOW_IS_BAD, QUANTITIES, UNITS
 
@@ -150,7 +151,7 @@ def _groups(channel: Channel) -> set[str]:
     """The quantities that a channel is: by its name and whole title, else by the words of its title, else its unit."""
     for words in ({channel["name"], *_title_phrases(channel)}, _telling(channel)):
         bare = {_bare(word) for word in words}
-        found = {g for g, known in QUANTITIES.items() if not bare.isdisjoint({_bare(g), *map(_bare, known)})}
+        found = {quantity for quantity, known in _KNOWN.items() if not bare.isdisjoint(known)}
         if found:
             return found
     unit = UNITS.get(_plain(channel.get("unit", "")))
@@ -180,10 +181,20 @@ def _bare(word: str) -> str:
     return re.sub(r"[\W_]", "", word.casefold())
 
 
+_KNOWN = {quantity: frozenset({_bare(quantity), *map(_bare, words)}) for quantity, words in QUANTITIES.items()}
+"""All bare words of a quantity."""
+
+
 def _spans(text: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
     for word in sorted(words, key=len, reverse=True):
-        for found in re.finditer(rf"(?<![\w./]){re.escape(word)}(?![\w/]|\.\d)", text):
+        for found in _alone(word).finditer(text):
             yield found.span()
+
+
+@lru_cache(4096)
+def _alone(word: str) -> re.Pattern[str]:
+    """Where a word stands by itself; there are more of them than `re` keeps patterns."""
+    return re.compile(rf"(?<![\w./]){re.escape(word)}(?![\w/]|\.\d)")
 
 
 def _where(text: str, words: Iterable[str]) -> int | None:
