@@ -1,10 +1,10 @@
 // Runs in the evidence panel's `gr.HTML`, which gives `element`, `trigger` and `watch`. Links to evidence are anywhere
 // in the page, so the document is listened to. Values of the panel come from the server, already escaped.
 const LINK = 'a[href^="#claim-"], a[href^="#source-"], a[href^="#entry-"]';
-const PATIENCE_MS = 2000; // a side panel may have to open first
+const PATIENCE_MS = 10000; // a side panel may have to open first
 
 let opener = null; // the link in an answer that the panel was opened from
-let wanted = null; // what was asked for last, until it is shown
+let wanted = null; // what was asked for last, until the server has answered
 
 element.setAttribute('role', 'region');
 element.setAttribute('aria-label', 'Evidence');
@@ -12,20 +12,30 @@ element.setAttribute('aria-live', 'polite');
 
 const visible = (node) => node !== null && node.getClientRects().length > 0;
 
-function focusWhenVisible(node, until = performance.now() + PATIENCE_MS) {
-  if (node === null || !node.isConnected) return;
-  if (visible(node)) {
-    node.focus();
-    node.scrollIntoView({ block: 'nearest' });
-  } else if (performance.now() < until) {
-    requestAnimationFrame(() => focusWhenVisible(node, until));
-  }
+// A side panel slides in from outside the window; scrolling to what is still outside would move the page instead.
+function arrived(node) {
+  const { left, right } = node.getBoundingClientRect();
+  return visible(node) && left >= -1 && right <= window.innerWidth + 1;
+}
+
+function focusWhenArrived(node) {
+  const until = performance.now() + PATIENCE_MS;
+  const from = document.activeElement;
+  const look = () => {
+    if (node === null || !node.isConnected) return;
+    if (arrived(node)) {
+      node.focus({ preventScroll: true });
+      node.scrollIntoView({ block: 'nearest' });
+    } else if (performance.now() < until && [from, document.body].includes(document.activeElement)) {
+      requestAnimationFrame(look); // a person who went on elsewhere stays there
+    }
+  };
+  look();
 }
 
 function settle() {
   element.removeAttribute('aria-busy');
-  wanted = null;
-  focusWhenVisible(element.querySelector('h2'));
+  focusWhenArrived(element.querySelector('h2'));
 }
 
 function choose(link) {
@@ -34,7 +44,7 @@ function choose(link) {
   wanted = part;
   trigger('submit', { part });
   const shown = element.querySelector('[data-part]');
-  if (shown !== null && shown.dataset.part === part) settle(); // the server's answer changes nothing
+  if (shown !== null && shown.dataset.part === part) settle(); // the server's answer says the same
   else element.setAttribute('aria-busy', 'true');
 }
 
@@ -84,5 +94,10 @@ document.addEventListener('click', onClick, true);
 document.addEventListener('keydown', onKey, true);
 
 watch('value', () => {
-  if (wanted !== null) requestAnimationFrame(settle); // once the new value is drawn
+  if (wanted === null) return;
+  requestAnimationFrame(() => {
+    const shown = element.querySelector('[data-part]'); // none where it is not kept any more
+    if (shown === null || shown.dataset.part === wanted) wanted = null;
+    settle();
+  });
 });
