@@ -154,20 +154,19 @@ def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, ready: threadin
         question: str, thread_id: str, request: gr.Request, *, instead_of_last: bool = False, **options: Any
     ) -> AsyncIterator[Updates]:
         talk, thread_id = talk_of(request), known_thread(thread_id) or new_thread()
-        view, text = View([], []), question
+        view, first = View([], []), True
         if not ready.is_set():
             gr.Info(
                 "The forecaster and the texts are still being loaded.",
                 duration=20,
                 title="The first answer takes longer",
             )
-        first = True
         async for view in talk.ask(question, thread_id, instead_of_last=instead_of_last, **options):
-            if view.busy:  # only the first empties the box, which then is the person's again
-                yield {thread: thread_id, **seen(view, "" if text else None)} if first else {window: view.messages}
-                first, text = False, ""
+            if view.busy:  # only the first view empties the box, which then is the person's again
+                yield {thread: thread_id, **seen(view, "")} if first else {window: view.messages}
+                first = False
         end = await asyncio.to_thread(listed, thread_id, request)  # with the answer: what is typed later stays
-        yield {thread: thread_id, **seen(view, view.refused or ("" if text else None)), **end}
+        yield {thread: thread_id, **seen(view, view.refused or ("" if first else None)), **end}
 
     async def ask(
         question: str, thread_id: str, name: str, at: str, model: ChatModelName, request: gr.Request

@@ -301,7 +301,8 @@ def _open(file: Path) -> sqlite3.Connection:
     try:
         # A killed process loses nothing by these, and a write does not wait for the disk.
         if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            connection.execute("PRAGMA journal_mode = WAL")
+            with FileLock(f"{file}.lock", timeout=_WAIT_S):  # of several who set it, SQLite refuses some at once
+                connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.executescript(_SCHEMA)
     except BaseException:

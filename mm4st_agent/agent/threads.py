@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiosqlite
+from filelock import AsyncFileLock
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -140,14 +141,30 @@ async def open_threads(place: Threads) -> AsyncGenerator[LatestSaver | PostgresS
         return
     try:
         async with aiosqlite.connect(place, isolation_level=None, timeout=LOCK_TIMEOUT_S) as connection:
-            await connection.execute("PRAGMA auto_vacuum = FULL")  # only a file without tables takes it
+            await _make_ready(connection, place)
             # A killed process loses no step by this, and each step saves a wait for the disk.
             await connection.execute("PRAGMA synchronous = NORMAL")
             yield LatestSaver(connection, serde=SERDE)
     except sqlite3.Error as err:
-        raise UsageError(
-            f"{place} cannot be read or written: {err}.", "Set MM4ST_HOME to a folder of your own, on a disk with room."
-        ) from err
+        raise _unusable(place, err) from err
+
+
+async def _make_ready(connection: aiosqlite.Connection, place: Path) -> None:
+    """Settings that stay with a file. One at a time: of several who set them, SQLite refuses some without waiting."""
+    if list(await connection.execute_fetchall("PRAGMA journal_mode")) == [("wal",)]:
+        return
+    try:
+        async with AsyncFileLock(f"{place}.lock", timeout=LOCK_TIMEOUT_S, poll_interval=0.01):
+            await connection.execute("PRAGMA auto_vacuum = FULL")  # only a file without tables takes it
+            await connection.execute("PRAGMA journal_mode = WAL")
+    except OSError as err:
+        raise _unusable(place, err) from err
+
+
+def _unusable(place: Path, err: Exception) -> UsageError:
+    return UsageError(
+        f"{place} cannot be read or written: {err}.", "Set MM4ST_HOME to a folder of your own, on a disk with room."
+    )
 
 
 def _postgres() -> ModuleType:

@@ -167,7 +167,7 @@ class _Written:
 
 
 def _parts(answer: Answer) -> Iterator[tuple[object, ...]]:
-    """What can be seen of an answer beside its text."""
+    """What tells an answer from another of the same text: its calls, the fate of its claims, and what stands below."""
     yield tuple((entry.id, entry.tool, entry.seconds, entry.error) for entry in answer.evidence)
     yield tuple((claim.span, claim.status) for claim in answer.claims)
     yield tuple(figure.image_id for figure in answer.figures)

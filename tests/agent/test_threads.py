@@ -22,6 +22,7 @@ from mm4st_agent.agent.budgets import Budgets
 from mm4st_agent.agent.chat import AgentContext, ChatModel, Session
 from mm4st_agent.agent.memory import first_sentences
 from mm4st_agent.agent.run import run_agent
+from mm4st_agent.agent.threads import LatestSaver, open_threads
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 AS_OF = "2022-01-25T07:30-08:00"
@@ -148,6 +149,22 @@ def test_a_question_to_the_person_survives_a_restart(run: Run, tmp_path: Path) -
 
     assert json.loads(model.heard[0][-1].text) == {"evidence": "E2", "answer": "D02"}
     assert state["question"] == "How many?"
+
+
+def test_a_new_file_is_made_ready_for_all_who_open_it_at_once(tmp_path: Path) -> None:
+    async def first_look(place: Path) -> str:
+        async with open_threads(place) as saver:
+            assert await saver.aget_tuple({"configurable": {"thread_id": "new", "checkpoint_ns": ""}}) is None
+            assert isinstance(saver, LatestSaver)
+            [(vacuum,)] = await saver.conn.execute_fetchall("PRAGMA auto_vacuum")
+            [(journal,)] = await saver.conn.execute_fetchall("PRAGMA journal_mode")
+            return f"{vacuum} {journal}"
+
+    async def crowd(place: Path) -> list[str]:
+        return await asyncio.gather(*(first_look(place) for _ in range(8)))
+
+    for round_ in range(20):  # without waiting for each other, one round in twenty was refused
+        assert set(asyncio.run(crowd(tmp_path / f"{round_}.sqlite"))) == {"1 wal"}
 
 
 def test_fifty_threads_at_once_do_not_mix(run: Run, tmp_path: Path) -> None:
