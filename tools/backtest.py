@@ -165,11 +165,10 @@ def _trained(checkpoint: Checkpoint, panel: Panel, channel: Channel, args: Backt
     inputs = checkpoint.inputs(panel, course.observed, course.history.slots)
     errors = evaluate(
         _only(course, args.node, first),
-        shape.history,
+        course.windows(split.test, shape.history, steps, RECORD_WINDOWS),
         steps,
         checkpoint.residuals,
         (card.model, lambda origins: checkpoint.quantiles(inputs, origins)[:, :steps], card.calibration),
-        RECORD_WINDOWS,
     )
     return _Scored(errors, first, checkpoint, first < known.test.start)
 
@@ -188,7 +187,8 @@ def _untrained(panel: Panel, channel: Channel, args: BacktestIn, steps: int) -> 
     course = Course.of(panel, channel, split, steps)
     scored = _only(course, args.node, first)
     residuals = baseline_residuals(course, BASELINE_HISTORY, steps)
-    return _Scored(evaluate(scored, BASELINE_HISTORY, steps, residuals, None, RECORD_WINDOWS), first, None, False)
+    windows = course.windows(split.test, BASELINE_HISTORY, steps, RECORD_WINDOWS)
+    return _Scored(evaluate(scored, windows, steps, residuals, None), first, None, False)
 
 
 def _only(course: Course, node: str | None, first: int) -> Course:

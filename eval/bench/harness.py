@@ -114,7 +114,7 @@ class Task:
     @cached_property
     def test(self) -> tuple[NDArray[np.intp], int]:
         """Origins of the test windows, as the backtest takes them, and their stride."""
-        return self.course.origins(self.course.split.test, self.history, self.horizon, self.most)
+        return self.course.windows(self.course.split.test, self.history, self.horizon, self.most)
 
     @cached_property
     def events(self) -> list[EventWindows]:

@@ -61,7 +61,7 @@ def predictor(checkpoint: Checkpoint, course: Course) -> Predict:
     """Origins in the test part to the quantiles `(W, H, N, 5)` of forecasts, in the channel's unit."""
     slots, shape, test = course.history.slots, checkpoint.card.network, course.split.test
     intervals = checkpoint.intervals(checkpoint.inputs(course.panel, course.observed, slots), course.observed, slots)
-    recent = intervals.recent(np.array([test.start + shape.history, test.stop]))
+    recent = intervals.recent(np.arange(test.start + shape.history, test.stop + 1))
 
     def predict(origins: NDArray[np.intp]) -> NDArray[np.float32]:
         return intervals.following(origins, recent)

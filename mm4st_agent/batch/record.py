@@ -21,9 +21,9 @@ from mm4st_agent.forecaster.baselines import BASELINES, FUNCTIONS, History, trut
 from mm4st_agent.forecaster.card import StepErrors, TestErrors
 from mm4st_agent.forecaster.checkpoint import Checkpoint
 from mm4st_agent.forecaster.config import MEDIAN
-from mm4st_agent.forecaster.evaluation import MAX_CELLS
+from mm4st_agent.forecaster.evaluation import MAX_CELLS, few
 from mm4st_agent.forecaster.scoring import LEAST_WINDOWS, RECORD_WINDOWS, parts
-from mm4st_agent.forecaster.slots import extended
+from mm4st_agent.forecaster.slots import extended, slots_of
 
 Array = NDArray[np.float32]
 
@@ -49,8 +49,9 @@ def errors_so_far(checkpoint: Checkpoint, panel: Panel) -> TestErrors | None:
         if part.stop - part.start >= shape.history + shape.horizon + LEAST_WINDOWS - 1:
             starts = window_starts(part, shape.history, shape.horizon) + shape.history
             affordable = max(1, MAX_CELLS // (shape.horizon * len(panel.node_ids)))
-            stride = -(-len(starts) // min(affordable, RECORD_WINDOWS))
-            return _errors(checkpoint, panel, split.train, starts[::stride], stride)
+            slots = slots_of(panel.times, panel.step_s)
+            windows = few(starts, min(affordable, RECORD_WINDOWS), slots)
+            return _errors(checkpoint, panel, split.train, *windows)
     return None
 
 

@@ -19,8 +19,9 @@ from mm4st_agent.data.panel import Panel
 from mm4st_agent.forecaster.card import TestErrors
 from mm4st_agent.forecaster.checkpoint import Checkpoint
 from mm4st_agent.forecaster.measured import measuring
-from mm4st_agent.forecaster.prediction import Record, TrainedForecaster
+from mm4st_agent.forecaster.prediction import TrainedForecaster
 from mm4st_agent.forecaster.recent import AS_CALIBRATED, Widths
+from mm4st_agent.forecaster.standing import Standing
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class SharedForecaster(TrainedForecaster):
         read = self._forecaster.checkpoint
         return _Foreseen(**{part.name: getattr(read, part.name) for part in fields(read)}, known=self._outlook.fan)
 
-    def _known(self, panel: Panel) -> tuple[Record, Widths, TestErrors | None]:
+    def standing(self, panel: Panel) -> Standing:
+        """See `TrainedForecaster.standing`."""
         errors = self._outlook.errors
-        return None if errors is None else (errors, ""), self._outlook.widths, None
+        return Standing(None if errors is None else (errors, ""), self._outlook.widths, None)

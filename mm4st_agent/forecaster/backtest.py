@@ -74,7 +74,7 @@ def run_backtest(panel: Panel, channel: Channel, forecaster: Forecaster) -> Back
     split = split_time(len(panel.times), shares)
     course = Course.of(panel, channel, split, horizon)
     residuals = baseline_residuals(course, _BASELINE_HISTORY, horizon)
-    errors = evaluate(course, _BASELINE_HISTORY, horizon, residuals, None)
+    errors = evaluate(course, course.windows(split.test, _BASELINE_HISTORY, horizon), horizon, residuals, None)
     untrained = f"No trained model; to train one: mm4st train --dataset {panel.name} --channel {channel.name}."
     return _report(course, errors, (untrained,))
 

@@ -27,6 +27,7 @@ from mm4st_agent.forecaster.slots import Slots, extended, slots_a_day, slots_of
 if TYPE_CHECKING:
     import torch
 
+    from mm4st_agent.forecaster.earlier import Earlier
     from mm4st_agent.forecaster.networks import AnyInputs, Network, Prepared
 
 CARD_FILE = "card.json"
@@ -72,10 +73,12 @@ class Checkpoint:
         fan = intervals.calibrated(np.array([len(intervals.observed)]))
         return np.asarray(intervals.widened(fan, np.array([widths], dtype=np.float32))[0])
 
-    def widths(self, panel: Panel) -> Widths:
+    def widths(self, panel: Panel, earlier: Earlier | None = None) -> Widths:
         """What the intervals of a forecast from the panel's end are to be multiplied by; see `recent`."""
         reach = (DAYS + 1) * slots_a_day(panel.step_s) + 2 * self.card.network.horizon
         intervals = self._lately(panel, reach)
+        if earlier is not None:
+            intervals = earlier.remembered(intervals, panel.times[-len(intervals.observed) :])
         origins = np.array([len(intervals.observed)])
         one, two, three, four = intervals.recent(origins).at(origins)[0].tolist()
         return one, two, three, four

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from mm4st_agent.forecaster.calibration import PARTS, Aggregation, Calibration, 
 from mm4st_agent.forecaster.card import Period, Row, StepErrors, TestErrors, TotalRow
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN
 from mm4st_agent.forecaster.forecast import total_unit
-from mm4st_agent.forecaster.slots import extended
+from mm4st_agent.forecaster.slots import Slots, extended
 
 Array = NDArray[np.float32]
 Predict = Callable[[NDArray[np.intp]], Array]
@@ -31,6 +31,33 @@ _SHOWN = (3, 6, 12, 24, 48)
 """Horizon steps that get a row of their own."""
 MAX_CELLS = 40_000_000
 """Larger parts are evaluated on every second, third, ... window."""
+
+
+class Windows(NamedTuple):
+    """What is forecast to be checked.
+
+    Attributes:
+        origins: `(W,)` first forecast steps, evenly spaced.
+        stride: Steps from one to the next.
+    """
+
+    origins: NDArray[np.intp]
+    stride: int
+
+
+def few(origins: NDArray[np.intp], most: int, slots: Slots | None = None) -> Windows:
+    """At most so many of `origins` `(W,)`, which follow each other, evenly spaced.
+
+    With `slots` they divide the hour, or lie whole hours apart and on full hours, so that who looks back from another
+    moment finds the same ones; on full hours `recent` looks back, too.
+    """
+    stride = -(-len(origins) // most)
+    if slots is None:
+        return Windows(origins[::stride], stride)
+    hour = slots.per_hour
+    stride = -(-stride // hour) * hour if stride > hour else next(n for n in range(stride, hour + 1) if hour % n == 0)
+    first = int(np.argmax(slots.of_day[origins] % min(stride, hour) == 0))
+    return Windows(origins[first::stride], stride)
 
 
 @dataclass(frozen=True)
@@ -60,8 +87,10 @@ class Course:
     def train(self) -> Array:
         return self.observed[self.split.train]
 
-    def origins(self, part: slice, steps: int, horizon: int, most: int | None = None) -> tuple[NDArray[np.intp], int]:
-        """Origins of windows of `steps` + `horizon` inside `part`, and the stride that keeps them few enough."""
+    def windows(
+        self, part: slice, steps: int, horizon: int, most: int | None = None, *, by_clock: bool = False
+    ) -> Windows:
+        """Windows of `steps` + `horizon` inside `part`, as many as are affordable; see `few`."""
         if part.stop - part.start < steps + horizon:
             raise DataError(
                 f"A part of {self.panel.name!r} has {max(0, part.stop - part.start)} time steps; a forecast that can "
@@ -70,8 +99,7 @@ class Course:
             )
         origins = window_starts(part, steps, horizon) + steps
         affordable = max(1, MAX_CELLS // (horizon * self.observed.shape[1]))
-        stride = -(-len(origins) // min(affordable, most or affordable))
-        return origins[::stride], stride
+        return few(origins, min(affordable, most or affordable), self.history.slots if by_clock else None)
 
     def period(self, part: slice) -> Period:
         times = self.panel.times[part]
@@ -105,7 +133,7 @@ def _shortest(steps: int, shares: tuple[float, float, float]) -> int:
 
 def calibrate(course: Course, predict: Predict, steps: int, horizon: int) -> Calibration:
     """Fit the interval factors to the validation part, where `predict` gives raw quantiles."""
-    origins, _ = course.origins(course.split.validation, steps, horizon)
+    origins, _ = course.windows(course.split.validation, steps, horizon)
     truth = truth_at(course.observed, origins, horizon)
     parts = course.history.slots.parts_of_day(origins, horizon, PARTS)
     return Calibration.fit(truth, predict(origins), parts, course.channel.aggregation, lowest_value(course.train))
@@ -113,7 +141,7 @@ def calibrate(course: Course, predict: Predict, steps: int, horizon: int) -> Cal
 
 def baseline_residuals(course: Course, steps: int, horizon: int) -> dict[str, Residuals]:
     """How each baseline erred on the validation part."""
-    origins, _ = course.origins(course.split.validation, steps, horizon)
+    origins, _ = course.windows(course.split.validation, steps, horizon)
     truth = truth_at(course.observed, origins, horizon)
     return {
         name: Residuals.fit(truth, FUNCTIONS[name](course.history, origins, horizon), course.channel.aggregation)
@@ -123,29 +151,27 @@ def baseline_residuals(course: Course, steps: int, horizon: int) -> dict[str, Re
 
 def evaluate(
     course: Course,
-    steps: int,
+    windows: Windows,
     horizon: int,
     residuals: Mapping[str, Residuals],
     trained: tuple[str, Predict, Calibration] | None,
-    most: int | None = None,
 ) -> TestErrors:
-    """Score the baselines and, where there is one, the trained model on the test part.
+    """Score the baselines and, where there is one, the trained model.
 
     A cell counts only if it was measured and every model has a value for it. A model that has
     none for most cells is left out instead, with a note, so that it does not empty the table.
 
     Args:
         course: The data and its parts.
-        steps: History steps that a window has inside the test part.
+        windows: Of its test part.
         horizon: Steps ahead.
         residuals: Of the baselines, from the validation part.
         trained: Name, quantiles as a forecast gives them and calibration of the trained model.
-        most: Windows, evenly spaced; None takes as many as are affordable.
 
     Raises:
-        DataError: the test part is too short for a window, or holds no measured reading.
+        DataError: no window holds a measured reading.
     """
-    origins, stride = course.origins(course.split.test, steps, horizon, most)
+    origins, stride = windows
     aggregation, lowest = course.channel.aggregation, lowest_value(course.train)
     truth = truth_at(course.observed, origins, horizon)
     measured = np.isfinite(truth)

@@ -33,6 +33,7 @@ from mm4st_agent.forecaster.measured import channel_at, head_of, measuring
 from mm4st_agent.forecaster.recent import Widths
 from mm4st_agent.forecaster.rolling import BaselineForecaster
 from mm4st_agent.forecaster.slots import extended
+from mm4st_agent.forecaster.standing import Record, Standing, Standings
 
 __all__ = [
     "AggregateForecast",
@@ -47,8 +48,6 @@ __all__ = [
 ]
 
 Array = NDArray[np.float32]
-Record = tuple[TestErrors, str] | None
-"""What was known about earlier forecasts at a moment, and on which of them that rests."""
 DRIFT = 1.5
 """From so many times the error of the backtest on, that of the last two days is worth a warning."""
 
@@ -87,7 +86,7 @@ class TrainedForecaster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.card: CheckpointCard = read_card(folder)
-        self._kept: tuple[tuple[str, pd.Timestamp], Record, Widths, TestErrors | None] | None = None
+        self._standings = Standings()
 
     @property
     def name(self) -> str:
@@ -157,16 +156,16 @@ class TrainedForecaster:
         for node, readings in zip(asked, observed.T, strict=True):
             check_measured(panel, chosen, node, readings)
         history, origin = self._history(panel, observed, skip + horizon), np.array([len(observed)])
-        record, widths, recent = self._known(panel)
-        fan = self.checkpoint.fan(panel, widths)[: skip + horizon, positions]
+        standing = self.standing(panel)
+        fan = self.checkpoint.fan(panel, standing.widths)[: skip + horizon, positions]
         ahead = _Ahead(
             history,
             fan,
             {name: FUNCTIONS[name](history, origin, skip + horizon)[0] for name in BASELINES},
             {name: residuals.only(positions) for name, residuals in self.checkpoint.residuals.items()},
             self.checkpoint.card.calibration.total(fan[skip:], chosen.aggregation),
-            record,
-            recent,
+            standing.record,
+            standing.recent,
             horizon,
             skip,
         )
@@ -174,18 +173,11 @@ class TrainedForecaster:
 
     def widths(self, panel: Panel) -> Widths:
         """The correction of the intervals at the end of `panel`, which has the checkpoint's nodes and no others."""
-        return self._known(panel)[1]
+        return self.standing(panel).widths
 
-    def _known(self, panel: Panel) -> tuple[Record, Widths, TestErrors | None]:
-        """Track record, widths and recent errors at the panel's end, kept for the next forecast from that moment."""
-        from mm4st_agent.forecaster.scoring import recent_errors, track_record
-
-        moment, kept = (panel.card.sha256, panel.end), self._kept
-        if kept is None or kept[0] != moment:
-            record, widths = track_record(self.checkpoint, panel), self.checkpoint.widths(panel)
-            kept = (moment, record, widths, recent_errors(self.checkpoint, panel))
-            self._kept = kept
-        return kept[1:]
+    def standing(self, panel: Panel) -> Standing:
+        """What was known at the end of `panel`, which has the checkpoint's nodes and no others."""
+        return self._standings.of(self.checkpoint, panel)
 
     def _history(self, panel: Panel, observed: Array, horizon: int) -> History:
         """For the baselines; slot means are of the training part, as far as it lies before the panel's end."""

@@ -33,7 +33,6 @@ _LEAST_CELLS = 400
 """With fewer windows or measured cells the intervals stay as they were calibrated."""
 _WINDOWS, _CELLS = 256, 2**18
 """At most so many windows are forecast and scored at a time, and so many of their cells."""
-_HOUR_S, _DAY_S = 3600, 86_400
 
 
 Predict = Callable[[NDArray[np.intp]], Array]
@@ -113,12 +112,14 @@ class Intervals:
         return self.calibration.bounded(np.sort(median + sides * (fan - median), axis=-1))
 
     def recent(self, origins: NDArray[np.integer]) -> RecentWidths:
-        """The corrections that forecasts from any of `origins` `(W,)` need."""
-        reach, hour = DAYS * self.slots.per_day, max(1, self.slots.per_day * _HOUR_S // _DAY_S)
+        """The corrections that forecasts from `origins` `(W,)` need."""
+        reach, hour = DAYS * self.slots.per_day, self.slots.per_hour
         first, last = int(origins.min()) - hour, int(origins.max())
         steps = np.arange(max(0, first - self.horizon - reach + 1), last + 1)
         hourly = steps[self.slots.of_day[steps] % hour == 0]
-        moments = hourly[hourly > first]
+        hours = hourly[hourly > first]
+        before = np.unique(hours.searchsorted(origins, side="right")) - 1
+        moments = hours[before[before >= 0]]
         starts = hourly[(hourly >= self.earliest) & (hourly + self.horizon <= last)]
         factors = np.ones((len(moments), len(AS_CALIBRATED)), dtype=np.float32)
         if not len(starts):

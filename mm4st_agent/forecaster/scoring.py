@@ -7,6 +7,7 @@ from mm4st_agent.data.windows import Split
 from mm4st_agent.errors import DataError
 from mm4st_agent.forecaster.card import TestErrors
 from mm4st_agent.forecaster.checkpoint import Checkpoint
+from mm4st_agent.forecaster.earlier import Earlier
 from mm4st_agent.forecaster.evaluation import Course, evaluate
 from mm4st_agent.forecaster.recent import DAYS
 from mm4st_agent.forecaster.slots import slots_a_day
@@ -30,14 +31,17 @@ def parts(checkpoint: Checkpoint, panel: Panel) -> Split:
     return Split(train, validation, slice(int(times.searchsorted(card.test.start)), len(times)))
 
 
-def score(checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None = None) -> tuple[Course, TestErrors]:
+def score(
+    checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None = None, earlier: Earlier | None = None
+) -> tuple[Course, TestErrors]:
     """Score the trained model and the baselines on `split.test`.
 
     Args:
         checkpoint: Fits the panel, which its forecaster has checked.
         panel: Whole, or cut at a moment; nothing beyond its end is read.
         split: `train` and `validation` as in `parts`; `test` is what is scored.
-        most: Windows, evenly spaced; None takes as many as are affordable.
+        most: Windows, spaced as in `evaluation.few` by the clock; None takes as many as are affordable.
+        earlier: What the network said before, of this version of the data.
 
     Raises:
         DataError: the part is too short for a window, or holds no measured reading.
@@ -46,11 +50,14 @@ def score(checkpoint: Checkpoint, panel: Panel, split: Split, most: int | None =
     course = Course.of(panel, panel.channel(card.channel), split, shape.horizon)
     slots = course.history.slots
     intervals = checkpoint.intervals(checkpoint.inputs(panel, course.observed, slots), course.observed, slots)
+    if earlier is not None:
+        intervals = earlier.remembered(intervals, panel.times)
     trained = (card.model, intervals, card.calibration)
-    return course, evaluate(course, shape.history, shape.horizon, checkpoint.residuals, trained, most)
+    windows = course.windows(split.test, shape.history, shape.horizon, most, by_clock=most is not None)
+    return course, evaluate(course, windows, shape.horizon, checkpoint.residuals, trained)
 
 
-def track_record(checkpoint: Checkpoint, panel: Panel) -> tuple[TestErrors, str] | None:
+def track_record(checkpoint: Checkpoint, panel: Panel, earlier: Earlier | None = None) -> tuple[TestErrors, str] | None:
     """What was known at the panel's end about how the checkpoint does, and on which forecasts that rests.
 
     Only forecasts whose truth was in by then count: of the test part where it holds enough, else of
@@ -59,13 +66,14 @@ def track_record(checkpoint: Checkpoint, panel: Panel) -> tuple[TestErrors, str]
     split, shape = parts(checkpoint, panel), checkpoint.card.network
     for part, words in ((split.test, ""), (split.validation, ", which also tuned the model")):
         if part.stop - part.start >= shape.history + shape.horizon + LEAST_WINDOWS - 1:
-            _, errors = score(checkpoint, panel, Split(split.train, split.validation, part), RECORD_WINDOWS)
+            checked = Split(split.train, split.validation, part)
+            _, errors = score(checkpoint, panel, checked, RECORD_WINDOWS, earlier)
             first, last = panel.times[part.start], panel.times[part.stop - 1]
             return errors, (f"{errors.windows} forecasts from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}{words}")
     return None
 
 
-def recent_errors(checkpoint: Checkpoint, panel: Panel) -> TestErrors | None:
+def recent_errors(checkpoint: Checkpoint, panel: Panel, earlier: Earlier | None = None) -> TestErrors | None:
     """How the checkpoint did over the last two days before the panel's end; None where too little was measured.
 
     As in `track_record`, only forecasts whose truth was in by then count.
@@ -75,7 +83,8 @@ def recent_errors(checkpoint: Checkpoint, panel: Panel) -> TestErrors | None:
     if first < 0 or end - first < shape.history + shape.horizon + LEAST_WINDOWS - 1:
         return None
     try:
-        _, errors = score(checkpoint, panel, Split(split.train, split.validation, slice(first, end)), RECENT_WINDOWS)
+        checked = Split(split.train, split.validation, slice(first, end))
+        _, errors = score(checkpoint, panel, checked, RECENT_WINDOWS, earlier)
     except DataError:  # nothing was measured
         return None
     return errors if errors.cells >= LEAST_CELLS else None

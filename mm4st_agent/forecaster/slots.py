@@ -34,6 +34,11 @@ class Slots:
     day: NDArray[np.int64]
 
     @property
+    def per_hour(self) -> int:
+        """Slots in one hour; one where a step is an hour or longer."""
+        return max(1, self.per_day // 24)
+
+    @property
     def of_week(self) -> NDArray[np.int64]:
         """`(T,)` in 0 .. 7 * per_day - 1; 0 starts on Monday at midnight."""
         return self.weekday * self.per_day + self.of_day

@@ -96,7 +96,7 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
     slots, steps = course.history.slots, (network.history, network.horizon)
     pieces = in_turn(predict, network.horizon, len(panel.node_ids))
     intervals = Intervals(pieces, calibration, course.observed, slots, *steps)
-    residuals = baseline_residuals(course, *steps)
+    residuals, windows = baseline_residuals(course, *steps), course.windows(course.split.test, *steps)
     card = CheckpointCard(
         model=name_of(network),
         dataset=panel.name,
@@ -111,7 +111,7 @@ def _train(panel: Panel, channel: Channel, out: Path, config: TrainConfig, progr
         validation=course.period(course.split.validation),
         test=course.period(course.split.test),
         calibration=calibration,
-        errors=evaluate(course, *steps, residuals, (name_of(network), intervals, calibration)),
+        errors=evaluate(course, windows, network.horizon, residuals, (name_of(network), intervals, calibration)),
         epochs=fitted.epochs,
         best_validation_mae=fitted.best_mae,
         minutes=round(fitted.minutes, 4),

@@ -61,6 +61,16 @@ def test_sides_and_inner_quantiles_have_their_own_factors() -> None:
     np.testing.assert_allclose(factors, np.array(expected) / NORMAL[[0, 1, 3, 4]], rtol=0.15)
 
 
+def test_moments_far_apart_get_the_factors_that_they_get_among_others() -> None:
+    observed, few = noise(6 * DAY), np.array([3 * DAY + 2, 4 * DAY, 6 * DAY - 1])
+    every = intervals(observed).recent(np.arange(3 * DAY, 6 * DAY))
+
+    found = intervals(observed).recent(few)
+
+    assert found.moments.tolist() == [3 * DAY, 4 * DAY, 6 * DAY - 4]  # the full hours before them
+    np.testing.assert_array_equal(found.at(few), every.at(few))
+
+
 def test_nothing_that_was_unknown_at_the_moment_counts() -> None:
     observed, origin = noise(5 * DAY), np.array([4 * DAY + 30])
     later = observed.copy()
