@@ -216,12 +216,12 @@ def test_another_version_of_the_data_is_said(panel: Panel, forecaster: TrainedFo
     assert any("trained on another version of 'tiny'" in warning for warning in warnings)
 
 
-def test_a_better_baseline_leads_and_says_so(panel: Panel, forecaster: TrainedForecaster) -> None:
+def test_a_better_baseline_leads_and_says_so(panel: Panel, trained: Path) -> None:
     week = int(pd.Timedelta(weeks=1) / panel.step)
     repeated = panel.data.isel(time=np.arange(len(panel.times)) % week).assign_coords(time=panel.data["time"])
     same_every_week = dataclasses.replace(panel, data=repeated)
 
-    found = forecaster.predict(same_every_week.until(AS_OF), ["A"], None, 12)[0]
+    found = TrainedForecaster(trained).predict(same_every_week.until(AS_OF), ["A"], None, 12)[0]
 
     assert found.model == found.baseline_name == found.backtest.best_baseline == "same_slot_last_week"
     np.testing.assert_allclose(found.quantiles[:, 2], found.baseline)

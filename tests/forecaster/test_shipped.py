@@ -104,7 +104,10 @@ def test_its_weights_are_those_that_were_validated(dataset: str, channel: str, o
     )
 
 
-@pytest.mark.parametrize(("dataset", "channel"), [("demo", "flow"), ("pems-orange", "speed")])
+@pytest.mark.parametrize(
+    ("dataset", "channel"),
+    [("demo", "pm25"), ("pems-orange", "speed"), pytest.param("demo", "flow", marks=pytest.mark.slow)],
+)
 def test_a_backtest_repeats_the_card(dataset: str, channel: str, open_panel: object) -> None:
     panel: Panel = open_panel(dataset)  # type: ignore[operator]
     forecaster = TrainedForecaster(shipped_checkpoints() / f"{dataset}-{channel}")

@@ -15,6 +15,7 @@ from mm4st_agent.data.card import Channel, DataCard
 from mm4st_agent.data.events import Event
 from mm4st_agent.data.panel import MASK, Panel
 from mm4st_agent.data.registry import Registry
+from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for, shipped_checkpoints
 from mm4st_agent.forecaster.rolling import BaselineForecaster
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
@@ -87,6 +88,20 @@ def make_mixed() -> Panel:
                   kind="weather warning"),
         ),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def shipped_forecaster() -> Callable[[Panel, Channel], Forecaster]:
+    """The shipped forecasters of data sets as they are; one process has one of each, whoever asks."""
+    kept: dict[tuple[str, str], Forecaster] = {}
+
+    def of(panel: Panel, channel: Channel) -> Forecaster:
+        key = (panel.card.sha256, channel.name)
+        if key not in kept:
+            kept[key] = forecaster_for(panel, channel, [shipped_checkpoints()])
+        return kept[key]
+
+    return of
 
 
 @pytest.fixture(scope="session")

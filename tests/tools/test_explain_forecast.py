@@ -14,7 +14,7 @@ from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
 from mm4st_agent.forecaster.explanation import Driver
-from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for, shipped_checkpoints
+from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for
 from mm4st_agent.imaging.store import ImageStore
 from mm4st_agent.knowledge.index import KnowledgeIndex
 from tools.context import ToolContext
@@ -30,13 +30,11 @@ def demo() -> Panel:
 
 
 @pytest.fixture
-def context_at(demo: Panel, tmp_path: Path) -> Callable[..., ToolContext]:
+def context_at(
+    demo: Panel, tmp_path: Path, shipped_forecaster: Callable[[Panel, Channel], Forecaster]
+) -> Callable[..., ToolContext]:
     def make(as_of: str = AS_OF, *, shipped: bool = True) -> ToolContext:
-        folders = [shipped_checkpoints()] if shipped else [tmp_path / "none"]
-
-        def choose(panel: Panel, channel: Channel) -> Forecaster:
-            return forecaster_for(panel, channel, folders)
-
+        choose = shipped_forecaster if shipped else lambda panel, channel: forecaster_for(panel, channel, [])
         registry = Registry(None, tmp_path / "data", {"demo": lambda: demo})
         return ToolContext(
             registry, ImageStore(tmp_path / "images"), KnowledgeIndex(tmp_path / "knowledge"), choose, as_of

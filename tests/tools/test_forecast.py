@@ -33,13 +33,11 @@ def demo() -> Panel:
 
 
 @pytest.fixture
-def context_at(demo: Panel, tmp_path: Path) -> Callable[..., ToolContext]:
+def context_at(
+    demo: Panel, tmp_path: Path, shipped_forecaster: Callable[[Panel, Channel], Forecaster]
+) -> Callable[..., ToolContext]:
     def make(as_of: str | None = AS_OF, *, shipped: bool = True, data_dir: Path | None = None) -> ToolContext:
-        folders = [tmp_path / "checkpoints", *([shipped_checkpoints()] if shipped else [])]
-
-        def choose(panel: Panel, channel: Channel) -> Forecaster:
-            return forecaster_for(panel, channel, folders)
-
+        choose = shipped_forecaster if shipped else lambda panel, channel: forecaster_for(panel, channel, [])
         registry = Registry(data_dir, tmp_path / "data", {"demo": lambda: demo})
         return ToolContext(
             registry, ImageStore(tmp_path / "images"), KnowledgeIndex(tmp_path / "knowledge"), choose, as_of

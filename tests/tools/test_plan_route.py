@@ -17,7 +17,7 @@ from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
-from mm4st_agent.forecaster.prediction import forecaster_for, shipped_checkpoints
+from mm4st_agent.forecaster.prediction import Forecaster
 from mm4st_agent.imaging.store import ImageStore
 from tools.context import ToolContext
 from tools.plan_route import PLAN_ROUTE, PlanRouteOut
@@ -170,10 +170,11 @@ def test_a_station_without_a_reading_is_refused_by_name(route: Callable[..., Pla
         route(town({"E": np.nan}), origin="D", destination="E")
 
 
-def test_the_ways_of_the_demo_city_are_forecast(tmp_path: Path) -> None:
+def test_the_ways_of_the_demo_city_are_forecast(
+    tmp_path: Path, shipped_forecaster: Callable[[Panel, Channel], Forecaster]
+) -> None:
     registry, absent = Registry(None, tmp_path, {"demo": demo_panel}), cast(Any, None)
-    images = ImageStore(tmp_path / "images")
-    demo = ToolContext(registry, images, absent, lambda p, c: forecaster_for(p, c, [shipped_checkpoints()]))
+    demo = ToolContext(registry, ImageStore(tmp_path / "images"), absent, shipped_forecaster)
     reply = PLAN_ROUTE.run({"dataset": "demo", "origin": "S012", "destination": "S040", "routes": 3}, demo)
 
     panel = demo_panel()

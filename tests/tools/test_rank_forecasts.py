@@ -10,11 +10,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from mm4st_agent.data.card import Channel
 from mm4st_agent.data.panel import Panel
 from mm4st_agent.data.registry import Registry
 from mm4st_agent.demo_city.panel import demo_panel
 from mm4st_agent.errors import ToolError
-from mm4st_agent.forecaster.prediction import forecaster_for, shipped_checkpoints
+from mm4st_agent.forecaster.prediction import Forecaster
 from mm4st_agent.imaging.store import ImageStore
 from tools.context import ToolContext
 from tools.forecast import FORECAST
@@ -39,10 +40,9 @@ def rank(context_of: Callable[..., ToolContext]) -> Callable[..., RankForecastsO
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> ToolContext:
+def demo(tmp_path: Path, shipped_forecaster: Callable[[Panel, Channel], Forecaster]) -> ToolContext:
     registry, absent = Registry(None, tmp_path, {"demo": demo_panel}), cast(Any, None)
-    images = ImageStore(tmp_path / "images")
-    return ToolContext(registry, images, absent, lambda p, c: forecaster_for(p, c, [shipped_checkpoints()]))
+    return ToolContext(registry, ImageStore(tmp_path / "images"), absent, shipped_forecaster)
 
 
 def test_a_baseline_ranks_where_no_model_was_trained(
