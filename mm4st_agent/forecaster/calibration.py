@@ -215,10 +215,40 @@ def scores(truth: Array, median: Array, end: Array) -> Array:
 
 def share_factor(known: Array, beyond: float) -> float:
     """The finite-sample quantile of `scores` that leaves a share `beyond` of them above it; 1 without any."""
-    if known.size == 0:
-        return 1.0
-    level = min(1.0, np.ceil((known.size + 1) * (1 - beyond)) / known.size)
-    return max(0.0, float(np.quantile(known, level)))
+    return max(0.0, float(np.quantile(known, share_level(known.size, beyond)))) if known.size else 1.0
+
+
+def share_level(count: int, beyond: float) -> float:
+    """The level of that quantile among `count` scores."""
+    return float(min(1.0, np.ceil((count + 1) * (1 - beyond)) / count))
+
+
+class Largest:
+    """The largest of scores that come some at a time: enough of them for `share_factor` of all.
+
+    Args:
+        beyond: Share of the scores that lies above the factor.
+        most: Scores that may come.
+    """
+
+    def __init__(self, beyond: float, most: int) -> None:
+        self.count = 0
+        self._beyond, self._room = beyond, int(most * beyond) + 3
+        self._kept: Array = np.empty(0, dtype=np.float32)
+
+    def add(self, scores: Array) -> None:
+        """Those that are finite count."""
+        known = scores[np.isfinite(scores)]
+        self.count += known.size
+        joined, over = np.concatenate([self._kept, known]), self._kept.size + known.size - self._room
+        self._kept = np.partition(joined, over)[over:].copy() if over > 0 else joined
+
+    def factor(self) -> float:
+        """`share_factor` of all that came."""
+        if not self.count:
+            return 1.0
+        position = (self.count - 1) * share_level(self.count, self._beyond) - (self.count - self._kept.size)
+        return max(0.0, float(np.interp(position, np.arange(self._kept.size), np.sort(self._kept))))
 
 
 def _node_quantiles(errors: Array, levels: tuple[float, ...]) -> Array:

@@ -11,14 +11,14 @@ Source:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mm4st_agent.forecaster.baselines import truth_at
-from mm4st_agent.forecaster.calibration import PARTS, SIDES, Array, Calibration, scores, share_factor
+from mm4st_agent.forecaster.calibration import PARTS, SIDES, Array, Calibration, Largest, scores, share_factor
 from mm4st_agent.forecaster.config import MEDIAN
 from mm4st_agent.forecaster.slots import Slots
 
@@ -121,24 +121,45 @@ class Intervals:
         before = np.unique(hours.searchsorted(origins, side="right")) - 1
         moments = hours[before[before >= 0]]
         starts = hourly[(hourly >= self.earliest) & (hourly + self.horizon <= last)]
-        factors = np.ones((len(moments), len(AS_CALIBRATED)), dtype=np.float32)
-        if not len(starts):
-            return RecentWidths(moments, factors)
+        over = moments - self.horizon
+        known = [slice(*ends) for ends in starts.searchsorted(np.stack([over - reach, over], axis=1), side="right")]
+        factors = [self._factors(starts[known[0]])] if len(moments) == 1 else self._factors_of_each(starts, known)
+        return RecentWidths(moments, np.array(factors, dtype=np.float32).reshape(-1, len(AS_CALIBRATED)))
+
+    def _factors(self, starts: NDArray[np.intp]) -> Widths:
+        """From windows that start at `starts` `(S,)`; holds only the scores that lie far out."""
+        if len(starts) < _LEAST_WINDOWS:
+            return AS_CALIBRATED
+        most = len(starts) * self.horizon * self.observed.shape[1]
+        sides, begin = [Largest(beyond, most) for _, beyond in SIDES], 0
+        for raw in self.pieces(starts):
+            for side, found in zip(sides, self._scores(raw, starts[begin : begin + len(raw)]), strict=True):
+                side.add(found)
+            begin += len(raw)
+        one, two, three, four = (side.factor() if side.count >= _LEAST_CELLS else 1.0 for side in sides)
+        return one, two, three, four
+
+    def _factors_of_each(self, starts: NDArray[np.intp], known: Sequence[slice]) -> list[Widths]:
+        """From those of the windows that start at `starts` `(S,)` that were known at each of some moments."""
         sides = np.empty((len(SIDES), len(starts), self.horizon, self.observed.shape[1]), dtype=np.float32)
         begin = 0
-        for raw in self.pieces(starts):
+        for raw in self.pieces(starts) if len(starts) else ():
             some = slice(begin, begin := begin + len(raw))
             sides[:, some] = self._scores(raw, starts[some])
-        for row, moment in enumerate(moments):
-            over = moment - self.horizon
-            known = slice(*starts.searchsorted([over - reach, over], side="right"))
-            if known.stop - known.start < _LEAST_WINDOWS:
-                continue
-            for column, ((_, beyond), side) in enumerate(zip(SIDES, sides, strict=True)):
-                own = side[known][np.isfinite(side[known])]
-                if own.size >= _LEAST_CELLS:
-                    factors[row, column] = share_factor(own, beyond)
-        return RecentWidths(moments, factors)
+        return [
+            AS_CALIBRATED if windows.stop - windows.start < _LEAST_WINDOWS else self._shares(sides[:, windows])
+            for windows in known
+        ]
+
+    @staticmethod
+    def _shares(sides: Array) -> Widths:
+        """From scores `(4, S, H, N)`."""
+        own = [side[np.isfinite(side)] for side in sides]
+        one, two, three, four = (
+            share_factor(found, beyond) if found.size >= _LEAST_CELLS else 1.0
+            for found, (_, beyond) in zip(own, SIDES, strict=True)
+        )
+        return one, two, three, four
 
     def _scores(self, raw: Array, starts: NDArray[np.intp]) -> list[Array]:
         """`(R, H, N)` of each side: above 1 where the truth lies beyond it."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mm4st_agent.forecaster.calibration import PARTS, Calibration, Residuals, lowest_value
+from mm4st_agent.forecaster.calibration import PARTS, Calibration, Largest, Residuals, lowest_value, share_factor
 from mm4st_agent.forecaster.config import QUANTILES
 
 PARTS_OF_DAY = (np.arange(800)[:, None] + np.arange(6)) // 10 % PARTS
@@ -117,3 +117,26 @@ def test_residuals_are_quantiles_of_the_baselines_errors() -> None:
 def test_the_lowest_value_is_zero_only_for_what_is_never_negative() -> None:
     assert lowest_value(np.array([[0.0, np.nan, 3.0]])) == 0.0
     assert lowest_value(np.array([[-0.1, 3.0]])) is None
+
+
+@pytest.mark.parametrize("beyond", [0.1, 0.25])
+@pytest.mark.parametrize("count", [1, 3, 7, 10, 39, 400, 5003])
+def test_the_largest_scores_give_the_factor_of_all(count: int, beyond: float) -> None:
+    rng = np.random.default_rng(count)
+    known = rng.standard_normal(count).astype(np.float32)
+    given = np.concatenate([known, np.full(count // 3 + 1, np.nan, dtype=np.float32)])
+    rng.shuffle(given)
+    largest = Largest(beyond, given.size)
+
+    for some in np.array_split(given, 6):
+        largest.add(some)
+
+    assert largest.count == count
+    assert largest.factor() == pytest.approx(share_factor(known, beyond), rel=1e-6)
+
+
+def test_without_scores_an_interval_stays_as_it_is() -> None:
+    none = Largest(0.1, 0)
+    none.add(np.array([np.nan], dtype=np.float32))
+
+    assert none.factor() == share_factor(np.empty(0, dtype=np.float32), 0.1) == 1

@@ -69,6 +69,9 @@ def test_moments_far_apart_get_the_factors_that_they_get_among_others() -> None:
 
     assert found.moments.tolist() == [3 * DAY, 4 * DAY, 6 * DAY - 4]  # the full hours before them
     np.testing.assert_array_equal(found.at(few), every.at(few))
+    for origin in few:  # one alone holds no more scores than it needs
+        alone = intervals(observed).recent(np.array([origin])).at(np.array([origin]))
+        np.testing.assert_allclose(alone, every.at(np.array([origin])), rtol=1e-6)
 
 
 def test_nothing_that_was_unknown_at_the_moment_counts() -> None:
