@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, cached_property
@@ -20,14 +21,19 @@ DIMENSION = 384
 class MiniLM:
     """The sentence-transformers model all-MiniLM-L6-v2 on the CPU, loaded on first use.
 
-    It reads 256 word pieces of a text and ignores the rest. Calls from several threads wait for each other.
+    It reads 256 word pieces of a text and ignores the rest. Calls from several threads wait for each other. Short texts
+    that it read last are remembered: a conversation asks for the same ones again and again.
 
     Source:
         Wang et al. (2020), MiniLM, arXiv:2002.10957; Reimers and Gurevych (2019), Sentence-BERT, arXiv:1908.10084.
     """
 
+    MOST_TEXTS, LONGEST_TEXT = 4096, 1000
+    """So many are remembered, of so many characters at most; a vector takes 1.5 KB."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._read: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts; an inner product of two rows is their cosine similarity.
@@ -37,11 +43,22 @@ class MiniLM:
         """
         if not texts:
             return np.empty((0, DIMENSION), dtype=np.float32)
-        unique = list(dict.fromkeys(texts))
+        unique = dict.fromkeys(texts)
         with self._lock:
-            rows = self._model.encode(unique, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
-        at = {text: row for row, text in enumerate(unique)}
-        return np.asarray(rows, dtype=np.float32)[[at[text] for text in texts]]
+            rows = {text: self._read[text] for text in unique if text in self._read}
+            if new := [text for text in unique if text not in rows]:
+                rows |= zip(new, self._encode(new), strict=True)
+            for text in unique:
+                if len(text) <= self.LONGEST_TEXT:
+                    self._read[text] = rows[text]
+                    self._read.move_to_end(text)
+            while len(self._read) > self.MOST_TEXTS:
+                self._read.popitem(last=False)
+        return np.stack([rows[text] for text in texts])
+
+    def _encode(self, texts: list[str]) -> list[NDArray[np.float32]]:
+        rows = self._model.encode(texts, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
+        return [np.array(row, dtype=np.float32) for row in rows]  # each its own: a view would hold them all
 
     @cached_property
     def _model(self) -> SentenceTransformer:

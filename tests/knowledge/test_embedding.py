@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from mm4st_agent.knowledge.embedding import DIMENSION, minilm
+from mm4st_agent.knowledge.embedding import DIMENSION, MiniLM, minilm
 
 OFFLINE = """
 import pathlib, sys
@@ -49,6 +50,32 @@ def test_one_model_serves_several_threads() -> None:
 
     assert minilm() is minilm()
     np.testing.assert_allclose(rows, minilm().encode(texts), atol=1e-5)
+
+
+def test_short_texts_are_read_once_while_they_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    encode = MiniLM._encode
+
+    def counted(self: MiniLM, texts: list[str]) -> list[np.ndarray]:
+        read.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(MiniLM, "_encode", counted)
+    monkeypatch.setattr(MiniLM, "MOST_TEXTS", 3)
+    model, long = MiniLM(), "word " * 300
+    first = model.encode(["one", "two", long])
+    assert read == ["one", "two", long]
+    first[:] = 0  # what is done with rows changes nothing that is remembered
+
+    again = model.encode(["two", "three", "one", long, "two"])
+
+    assert read[3:] == ["three", long]
+    np.testing.assert_array_equal(again[0], again[4])
+    np.testing.assert_allclose(again, minilm().encode(["two", "three", "one", long, "two"]), atol=1e-5)
+    model.encode(["four"])
+    read.clear()
+    model.encode(["three", "two", "one"])
+    assert len(read) == 1  # of four, the one that was asked for longest ago has gone
 
 
 def test_a_search_neither_connects_nor_prints(tmp_path: Path) -> None:
