@@ -22,7 +22,7 @@ class MiniLM:
     """The sentence-transformers model all-MiniLM-L6-v2 on the CPU, loaded on first use.
 
     It reads 256 word pieces of a text and ignores the rest. Calls from several threads wait for each other. Short texts
-    that it read last are remembered: a conversation asks for the same ones again and again.
+    that it read last are remembered, and wait for nobody: a conversation asks for the same ones again and again.
 
     Source:
         Wang et al. (2020), MiniLM, arXiv:2002.10957; Reimers and Gurevych (2019), Sentence-BERT, arXiv:1908.10084.
@@ -32,7 +32,7 @@ class MiniLM:
     """So many are remembered, of so many characters at most; a vector takes 1.5 KB."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._working, self._looking = threading.Lock(), threading.Lock()
         self._read: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -44,10 +44,11 @@ class MiniLM:
         if not texts:
             return np.empty((0, DIMENSION), dtype=np.float32)
         unique = dict.fromkeys(texts)
-        with self._lock:
+        with self._looking:
             rows = {text: self._read[text] for text in unique if text in self._read}
-            if new := [text for text in unique if text not in rows]:
-                rows |= zip(new, self._encode(new), strict=True)
+        if new := [text for text in unique if text not in rows]:
+            rows |= zip(new, self._encode(new), strict=True)
+        with self._looking:
             for text in unique:
                 if len(text) <= self.LONGEST_TEXT:
                     self._read[text] = rows[text]
@@ -57,7 +58,8 @@ class MiniLM:
         return np.stack([rows[text] for text in texts])
 
     def _encode(self, texts: list[str]) -> list[NDArray[np.float32]]:
-        rows = self._model.encode(texts, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
+        with self._working:
+            rows = self._model.encode(texts, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
         return [np.array(row, dtype=np.float32) for row in rows]  # each its own: a view would hold them all
 
     @cached_property

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 from typing import cast
 
@@ -19,9 +19,6 @@ from mm4st_agent.agent.backends.examples import Intent
 from mm4st_agent.agent.backends.features import Vocabulary
 
 __all__ = ["Intent", "IntentMatcher", "IntentModel", "shipped"]
-
-REMEMBERED = 512
-"""So many questions are not embedded again; each turn reads those before it too."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class IntentMatcher:
     """
 
     def __init__(self, encode: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:
-        self._embedded = lru_cache(REMEMBERED)(lambda text: encode([text]))
+        self._encode = encode
 
     def likely(self, question: str, clock: datetime) -> Mapping[Intent, float]:
         """The probability of each intent.
@@ -93,7 +90,7 @@ class IntentMatcher:
             clock: Now, in the zone of the data.
         """
         model = shipped()
-        shares = model.probabilities([question], self._embedded(question), clock)[0]
+        shares = model.probabilities([question], self._encode([question]), clock)[0]
         return dict(zip(model.labels, shares.tolist(), strict=True))
 
     def match(self, question: str, clock: datetime) -> Intent:
