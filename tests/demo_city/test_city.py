@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time as clock
 
 import networkx as nx
 import numpy as np
@@ -148,13 +147,8 @@ def test_the_second_block_has_the_effect_that_it_has_alone(paper: City) -> None:
 # -- the shipped city ---------------------------------------------------------------------------
 
 
-def test_sixty_days_take_less_than_a_minute(city: City) -> None:
-    fresh = City(days=6)
-    begun = clock.perf_counter()
-    fresh.simulate()
-
-    assert (clock.perf_counter() - begun) * 10 < 60
-    assert len(city.traffic.flow) == 60 * SLOTS
+def test_it_has_sixty_days(city: City) -> None:
+    assert len(city.traffic.flow) == len(city.time) == 60 * SLOTS
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_part_is_the_part_of_the_whole(city: City) -> None:
