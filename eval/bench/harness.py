@@ -25,7 +25,7 @@ from mm4st_agent.forecaster import metrics
 from mm4st_agent.forecaster.baselines import truth_at
 from mm4st_agent.forecaster.calibration import lowest_value
 from mm4st_agent.forecaster.config import HIGH, LOW, MEDIAN, usual_steps
-from mm4st_agent.forecaster.evaluation import Course, check_length
+from mm4st_agent.forecaster.evaluation import Course, Windows, check_length
 from mm4st_agent.forecaster.measured import measuring
 
 Array = NDArray[np.float32]
@@ -112,14 +112,14 @@ class Task:
         return self._origins(self.course.split.validation)
 
     @cached_property
-    def test(self) -> tuple[NDArray[np.intp], int]:
-        """Origins of the test windows, as the backtest takes them, and their stride."""
+    def test(self) -> Windows:
+        """The test windows, as the backtest takes them."""
         return self.course.windows(self.course.split.test, self.history, self.horizon, self.most)
 
     @cached_property
     def events(self) -> list[EventWindows]:
         """The event windows of the test part."""
-        return event_windows(self.panel, self.course.panel.node_ids, self.test[0], self.horizon)
+        return event_windows(self.panel, self.course.panel.node_ids, self.test.origins, self.horizon)
 
     def _origins(self, part: slice) -> NDArray[np.intp]:
         return window_starts(part, self.history, self.horizon) + self.history

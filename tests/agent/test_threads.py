@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from filelock import FileLock
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.messages.tool import tool_call
 
@@ -23,6 +24,7 @@ from mm4st_agent.agent.chat import AgentContext, ChatModel, Session
 from mm4st_agent.agent.memory import first_sentences
 from mm4st_agent.agent.run import run_agent
 from mm4st_agent.agent.threads import LatestSaver, open_threads
+from mm4st_agent.errors import UsageError
 from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 AS_OF = "2022-01-25T07:30-08:00"
@@ -165,6 +167,23 @@ def test_a_new_file_is_made_ready_for_all_who_open_it_at_once(tmp_path: Path) ->
 
     for round_ in range(20):  # without waiting for each other, one round in twenty was refused
         assert set(asyncio.run(crowd(tmp_path / f"{round_}.sqlite"))) == {"1 wal"}
+
+
+def test_a_new_file_waits_for_who_makes_it_ready_and_a_ready_one_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(place: Path) -> None:
+        async with open_threads(place):
+            pass
+
+    ready, new = tmp_path / "ready.sqlite", tmp_path / "new.sqlite"
+    asyncio.run(look(ready))
+    monkeypatch.setattr("mm4st_agent.agent.threads.LOCK_TIMEOUT_S", 0.2)
+    with FileLock(f"{ready}.lock"), FileLock(f"{new}.lock"):
+        asyncio.run(look(ready))
+        with pytest.raises(UsageError, match=r"new\.sqlite cannot be read or written") as caught:
+            asyncio.run(look(new))
+    assert "MM4ST_HOME" in caught.value.hint
 
 
 def test_fifty_threads_at_once_do_not_mix(run: Run, tmp_path: Path) -> None:

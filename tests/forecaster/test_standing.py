@@ -137,18 +137,17 @@ def test_of_many_who_ask_at_once_one_works_it_out(panel: Panel, trained: Path, m
 
 
 def test_the_moments_that_were_asked_for_last_are_kept(
-    panel: Panel, trained: Path, read: list[int], monkeypatch: pytest.MonkeyPatch
+    panel: Panel, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Standings, "MOST", 2)
     checkpoint, kept = load(trained), Standings()
     first, second, third = (panel.until(moment) for moment in MOMENTS[:3])
-    for cut in (first, second, first, third):
-        kept.of(checkpoint, cut)
-    read.clear()
-    made = kept.of(checkpoint, first)
+    one, two = kept.of(checkpoint, first), kept.of(checkpoint, second)
 
-    assert kept.of(checkpoint, first) is made
-    assert read == []
+    assert kept.of(checkpoint, first) is one
+    kept.of(checkpoint, third)
+    assert kept.of(checkpoint, first) is one
+    assert kept.of(checkpoint, second) is not two
 
 
 @pytest.mark.parametrize(
