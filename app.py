@@ -153,7 +153,8 @@ def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, ready: threadin
     async def asked(
         question: str, thread_id: str, request: gr.Request, *, instead_of_last: bool = False, **options: Any
     ) -> AsyncIterator[Updates]:
-        talk, thread_id = talk_of(request), known_thread(thread_id) or new_thread()
+        talk, open_thread = talk_of(request), known_thread(thread_id)
+        thread_id = open_thread or new_thread()
         view, first = View([], []), True
         if not ready.is_set():
             gr.Info(
@@ -166,6 +167,8 @@ def build(runtime: Runtime, runtime_for: RuntimeFor, runs: Runs, ready: threadin
                 yield {thread: thread_id, **seen(view, "")} if first else {window: view.messages}
                 first = False
         end = await asyncio.to_thread(listed, thread_id, request)  # with the answer: what is typed later stays
+        if open_thread:  # so does the new name that is being typed for this conversation
+            end.pop(kept.title, None)
         yield {thread: thread_id, **seen(view, view.refused or ("" if first else None)), **end}
 
     async def ask(

@@ -110,6 +110,20 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(f"the app did not start: {log.read_text()}")
 
 
+TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def _unfolded(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+    page.evaluate(TWO_FRAMES)
+
+
+@pytest.fixture(scope="session")
+def unfold() -> Callable[[Page, str], None]:
+    """Opens an accordion and waits until a person sees it: until its first frame Gradio still sets what is in it."""
+    return _unfolded
+
+
 @dataclass
 class Visit:
     """One person's browser session, and what went wrong in it."""

@@ -43,15 +43,19 @@ def test_a_conversation_is_there_again_after_a_restart(
         assert visits.close() == []
 
 
-def test_a_conversation_is_renamed_exported_and_deleted(visits: Any, tmp_path: Path) -> None:
+def test_a_conversation_is_renamed_exported_and_deleted(
+    visits: Any, unfold: Callable[..., None], tmp_path: Path
+) -> None:
     visit = visits.open()
     page = visit.page
     visit.ask(QUESTION)
     visit.answer()
     thread = visit.thread
 
-    page.get_by_role("button", name="This conversation").click()
+    unfold(page, "This conversation")
     page.locator("#conversation input").fill("Morning at S039")
+    visit.ask("And an hour ago?")
+    visit.answer(2)  # an answer leaves the name that is being typed
     page.get_by_role("button", name="Rename").click()
     expect(page.get_by_label("Morning at S039")).to_be_checked()
 

@@ -56,7 +56,9 @@ def _answered(page: Page, count: int = 1) -> str:
     return page.locator("#chat .answer .footer").last.inner_text()
 
 
-def test_orange_county_from_question_to_export(browser: Browser, served: Any, tmp_path: Path) -> None:
+def test_orange_county_from_question_to_export(
+    browser: Browser, served: Any, unfold: Callable[..., None], tmp_path: Path
+) -> None:
     page = _signed_in(browser, served.url, "ann")
     _choose_data(page)
     page.get_by_role("button", name=EXAMPLES["pems-orange"][0]).click()
@@ -69,7 +71,7 @@ def test_orange_county_from_question_to_export(browser: Browser, served: Any, tm
     chart.scroll_into_view_if_needed()
     expect(chart.locator("svg").first).to_be_visible()
 
-    page.get_by_role("button", name="This conversation").click()
+    unfold(page, "This conversation")
     page.locator("#conversation input").fill("Evening on the freeway")
     page.get_by_role("button", name="Rename").click()
     expect(page.get_by_label("Evening on the freeway")).to_be_checked()
