@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,25 +18,41 @@ from eval.bench import bench_forecast, bench_imaging, print_rows
 from eval.bench.imaging import AHEAD, OF_FILL, drawing, drawn_size, example_series
 from eval.bench.peers import PEERS
 from eval.bench.report import compared
+from mm4st_agent.data.card import Channel
+from mm4st_agent.data.panel import Panel
 from mm4st_agent.errors import UsageError
+from mm4st_agent.forecaster.prediction import Forecaster, forecaster_for
 from mm4st_agent.imaging.tensors.methods import method
 from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import Settings
 
 
-def test_ratios_are_the_peers_error_over_ours(tmp_path_factory: pytest.TempPathFactory) -> None:
-    runtime = Runtime(Settings(home=tmp_path_factory.mktemp("home"), data_dir=None))
-
-    report = bench_forecast(runtime)
-
+def _check_ratios(report: dict[str, Any], channels: tuple[str, ...]) -> None:
     assert {row["peer_name"] for row in report["rows"]} == {"last_value", "same_slot_last_week", "slot_mean"}
-    assert {row["name"].split(":")[0] for row in report["rows"]} == {
-        f"demo {channel}" for channel in ("flow", "speed", "pm25", "no2", "requests")
-    }
+    assert {row["name"].split(":")[0] for row in report["rows"]} == {f"demo {channel}" for channel in channels}
     for row in report["rows"]:
         assert row["better"] == "lower"
         assert row["ratio"] == pytest.approx(row["peer"] / row["ours"])
     assert report["commit"]
+
+
+def test_ratios_are_the_peers_error_over_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime(Settings(home=tmp_path, data_dir=None))
+    trained = runtime.forecaster
+
+    def only_pm25(panel: Panel, channel: Channel) -> Forecaster:
+        return trained(panel, channel) if channel.name == "pm25" else forecaster_for(panel, channel, [])
+
+    monkeypatch.setattr(runtime, "forecaster", only_pm25)
+
+    _check_ratios(bench_forecast(runtime), ("pm25",))
+
+
+@pytest.mark.slow
+def test_every_shipped_forecaster_is_compared(tmp_path: Path) -> None:
+    report = bench_forecast(Runtime(Settings(home=tmp_path, data_dir=None)))
+
+    _check_ratios(report, ("flow", "speed", "pm25", "no2", "requests"))
 
 
 # pyts and librosa compile for a long time when they are imported: parity with them is in tests/imaging/tensors.
