@@ -26,6 +26,8 @@ _ABOUT_BOTH = re.compile(
     re.IGNORECASE,
 )
 """'Roughly 1,540 to 1,660': both are rounded."""
+_ABOUT_OFF = 0.12
+"""The share of itself that a number with "about" may be off."""
 _MINUS = re.compile(r"\bminus\s+$", re.IGNORECASE)
 _RANGE = re.compile(r"\s*(?:–|-|to|and|versus|vs\.?|against)\s*(?:[-−+]?\d[\d.,]*)\s*", re.IGNORECASE)
 _SCALE = re.compile(r"\s?(?P<k>k)(?!\w)|\s+(?P<thousand>thousand)\b|\s+(?P<million>million)\b")
@@ -35,15 +37,19 @@ _CURRENCY = "$€£¥"
 _UNIT_WORDS = {
     "per cent": "%", "percent": "%", "minutes": "min", "minute": "min", "hours": "h", "hour": "h", "days": "d",
     "day": "d", "weeks": "week", "seconds": "s", "second": "s", "miles": "mile", "vehicle": "vehicles",
-    "cars": "vehicles", "miles per hour": "mph", "kilometres per hour": "km/h", "kilometers per hour": "km/h",
-    "metres per second": "m/s", "meters per second": "m/s", "kph": "km/h", "kmh": "km/h", "knots": "kn",
-    "micrograms per cubic metre": "ug/m3", "micrograms per cubic meter": "ug/m3", "microgram per cubic metre": "ug/m3",
+    "cars": "vehicles", "kph": "km/h", "kmh": "km/h", "knots": "kn",
     "vehicles per hour": "vehicles/h", "veh/h": "vehicles/h", "vehicles an hour": "vehicles/h",
     "vehicles per minute": "vehicles/min", "vehicles a minute": "vehicles/min", "vehicles every minute": "vehicles/min",
     "vehicles each minute": "vehicles/min", "vehicles every hour": "vehicles/h", "vehicles each hour": "vehicles/h",
     "requests per minute": "requests/min", "requests a minute": "requests/min",
     "requests per second": "requests/s", "requests per hour": "requests/h", "degrees celsius": "°C",
     "degrees fahrenheit": "°F", "percentage points": "percentage points",
+    **{f"{length} {per} {time}": unit for unit, lengths, time in (
+        ("km/h", ("kilometres", "kilometers", "km"), "hour"), ("mph", ("miles",), "hour"),
+        ("m/s", ("metres", "meters"), "second"),
+    ) for length in lengths for per in ("per", "an" if time == "hour" else "a", "each", "every")},
+    **{f"{mass} {per} {volume}": "ug/m3" for mass in ("micrograms", "microgram", "ug") for per in ("per", "a")
+       for volume in ("cubic metre", "cubic meter", "m3")},
 }  # fmt: skip
 _OTHER_UNITS = (
     "%", "s", "min", "h", "d", "week", "mph", "km/h", "m/s", "kn", "km", "m", "mm", "mm/h", "mile", "vehicles",
@@ -92,12 +98,13 @@ class WrittenNumber:
 
     @cached_property
     def tolerance(self) -> float:
-        """Half of the last digit written; "about 5,000" is rounded to thousands."""
+        """Half of the last digit written; "about 5,000" is rounded to thousands, but not by more than 12 %."""
         digits = re.sub(r"[^\d.]", "", self.text)
         whole, _, decimals = digits.partition(".")
         if decimals or not self.about:
             return 0.5 * 10.0 ** -len(decimals) * self.scale
-        return 0.5 * 10.0 ** (len(whole) - len(whole.rstrip("0"))) * self.scale
+        rounded = 0.5 * 10.0 ** (len(whole) - len(whole.rstrip("0"))) * self.scale
+        return max(0.5 * self.scale, min(rounded, _ABOUT_OFF * abs(self.value)))
 
     def says(self, actual: float) -> bool:
         """Whether it is `actual`, rounded as written; without a sign, whether it is its size."""

@@ -21,7 +21,7 @@ marked in the text itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mm4st_agent.agent.answer import Claim
 from mm4st_agent.agent.claims import (
@@ -38,8 +38,10 @@ from mm4st_agent.agent.claims import (
     rankings,
     sides,
 )
-from mm4st_agent.agent.claims.reader import Judged, Reader
+from mm4st_agent.agent.claims.as_read import AsRead
+from mm4st_agent.agent.claims.reader import Judged, Reader, units_of
 from mm4st_agent.agent.ledger import Evidence
+from mm4st_agent.agent.quantities import SECONDS
 
 MARK = " [unsupported]"
 
@@ -65,7 +67,8 @@ def check(text: str, ledger: Sequence[Evidence], first: int = 0) -> Checked:
         ledger: The entries of the thread, oldest first; later entries are preferred.
         first: Position of the first entry of the present question; earlier ones must be pointed to.
     """
-    reader = Reader(text, list(reversed(ledger)), {entry.id for entry in ledger[first:]})
+    said = AsRead(text, lambda: units_of(ledger))
+    reader = Reader(said.text, list(reversed(ledger)), {entry.id for entry in ledger[first:]})
     copied.read_pointers(reader)
     copied.skip_list_numbers(reader)
     copied.read_quotes(reader)
@@ -83,7 +86,32 @@ def check(text: str, ledger: Sequence[Evidence], first: int = 0) -> Checked:
     durations.read_words(reader)
     numbers.read(reader)
     inventions.read(reader)
-    return _marked(text, sorted(reader.judged, key=lambda judged: judged.claim.span))
+    written = (
+        _as_written(judged, text, said) for judged in reader.judged if not _beside_a_wrong_number(judged, reader)
+    )
+    return _marked(text, sorted((one for one in written if one is not None), key=lambda one: one.claim.span))
+
+
+def _beside_a_wrong_number(judged: Judged, reader: Reader) -> bool:
+    """Whether it is the unknown length of time of 'the 24-hour mean is 55.9 km/h', of which the value is marked."""
+    if judged.why != durations.UNKNOWN:
+        return False
+    start, end = reader.part(*judged.claim.span)
+    return any(
+        one.why and one.claim.kind == "number" and one.claim.unit not in SECONDS and start <= one.claim.span[0] < end
+        for one in reader.judged
+    )
+
+
+def _as_written(judged: Judged, text: str, said: AsRead) -> Judged | None:
+    """A claim with the words and the place that it has in the answer; None of words that are only read there."""
+    claim, (start, end) = judged.claim, said.back(judged.claim.span)
+    if start == end:
+        return None
+    words = text[start:end]
+    if claim.status == "corrected":
+        words = claim.text.removesuffix(said.put_in(judged.claim.span))
+    return replace(judged, claim=claim.model_copy(update={"span": (start, end), "text": words}))
 
 
 def faults(checked: Checked) -> list[str]:

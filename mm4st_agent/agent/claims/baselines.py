@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from mm4st_agent.agent.claims.comparisons import OF_STEPS
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.claims.verdicts import LESS, MORE, add, scoped
@@ -41,6 +42,8 @@ def read(reader: Reader) -> None:
 
 def _judge_baseline(reader: Reader, found: re.Match[str]) -> None:
     scope = Scope(reader, found.span())
+    if OF_STEPS.search(scope.sentence):
+        return  # "in 5 of the 12 steps": the count is judged
     word = found[0].lower()
     if re.match(r"better|worse|beats?|outperforms?|.*accurate", word):
         _judge_models(reader, found, model_better=found["more"] is not None and "less" not in word)

@@ -74,6 +74,8 @@ _ENDS = re.compile(r"\b\w+est\b", re.IGNORECASE)
 _ABOUT = 0.1
 """How far a ratio in words may be off."""
 _WELL_OVER = 1.2
+_SO_MUCH = re.compile(r"(?<![\w:.,])\d[\d,]*(?:\.\d+)?\s+$")
+OF_STEPS = re.compile(rf"\b(?:in|for|during|at|over)\s+(?:{COUNT.pattern}|\d+)\s+(?:out\s+)?of\s+", re.IGNORECASE)
 _LIKE = 0.08
 """What differs from the usual by less than this share is about as usual."""
 
@@ -159,6 +161,8 @@ def _judge_usual(reader: Reader, found: re.Match[str]) -> None:
     scope = Scope(reader, found.span())
     if _NEGATED.search(scope.before) or (found["more"] and SHARE.search(found[0])):
         return  # "just over half its usual"
+    if not found["same"] and (_SO_MUCH.search(scope.before) or OF_STEPS.search(scope.sentence)):
+        return  # "45 more than usual", "in 5 of the 12 steps": the number is judged
     if found["same"] and (
         not _ABOUT_AS.search(reader.own[: found.start()] + found[0])
         or re.search(r"\d\s*(?:%|per ?cent)?\s*(?:of\s+)?$|\d[^,;]*(?:is|be|are|as)\s*$", scope.before)

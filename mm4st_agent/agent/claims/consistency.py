@@ -39,6 +39,11 @@ _FROM = re.compile(
     r"a )?(?:[a-z]\w* ){0,3}?(?=\d)",
     re.IGNORECASE,
 )
+_PERCENT_MORE = re.compile(
+    rf"(?P<percent>(?<![\w.,])\d+(?:\.\d+)?\s*(?:%|per ?cent))\s+(?:(?P<more>{MORE})|{LESS})\s+(?:than\s+)?"
+    r"(?:[a-z]+\s+){0,3}?(?=\d)",
+    re.IGNORECASE,
+)
 _REACH = 60
 """Characters from the word that compares to the number behind it."""
 _WHY = "the two numbers beside it say otherwise"
@@ -62,6 +67,8 @@ def read(reader: Reader) -> None:
         _judge_move(reader, found, numbers, back=True)
     for found in _COMPARES.finditer(reader.own):
         _judge_comparison(reader, found, numbers)
+    for found in _PERCENT_MORE.finditer(reader.own):
+        _judge_percent(reader, found, numbers)
 
 
 def _judge_move(reader: Reader, found: re.Match[str], numbers: Numbers, *, back: bool = False) -> None:
@@ -95,3 +102,24 @@ def _judge_comparison(reader: Reader, found: re.Match[str], numbers: Numbers) ->
     value = converted(other.value, theirs, unit) if unit and theirs and unit != "%" else None
     if value is not None and value != one.value and (one.value > value) != (found["more"] is not None):
         reader.add(found.span(), "comparison", found[0], None, [], why=_WHY)
+
+
+def _judge_percent(reader: Reader, found: re.Match[str], numbers: Numbers) -> None:
+    """Judge "1,690 vehicles, 21.7 % more than the usual 1,513"."""
+    start, _ = reader.sentence(found.start())
+    before = [number for at, number in numbers if start <= at and number.end <= found.start() and number.unit != "%"]
+    behind = [number for at, number in numbers if at == found.end() and number.unit != "%"]
+    said = next((number for at, number in numbers if at == found.start("percent")), None)
+    if said is None or len(before) != 1 or not behind or not behind[0].value or not reader.free(*found.span("percent")):
+        return
+    unit = before[0].unit or behind[0].unit
+    value = before[0].value
+    if before[0].unit and behind[0].unit and before[0].unit != behind[0].unit:
+        turned = converted(value, before[0].unit, behind[0].unit)
+        if turned is None:
+            return
+        value = turned
+    actual = 100 * (value / behind[0].value - 1) * (1 if found["more"] else -1)
+    slack = 100 * (before[0].tolerance + behind[0].tolerance * abs(value / behind[0].value)) / abs(behind[0].value)
+    if abs(actual - said.value) > said.tolerance + slack and unit != "":
+        reader.add(found.span("percent"), "number", said.value, "%", [], why=_WHY)

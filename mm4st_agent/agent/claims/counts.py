@@ -9,11 +9,11 @@ from mm4st_agent.agent.claims.facts import Facts
 from mm4st_agent.agent.claims.happenings import HAPPENINGS, NAMES
 from mm4st_agent.agent.claims.reader import Reader
 from mm4st_agent.agent.claims.scope import Scope
-from mm4st_agent.agent.claims.tallies import THINGS, columns, counted, with_property, with_sign
+from mm4st_agent.agent.claims.tallies import THINGS, columns, counted, not_forecast, with_property, with_sign
 from mm4st_agent.agent.number_words import COUNT, MULTIPLE, count_of, multiple_of
 
 _NOUN = re.compile(
-    rf"[\s-]*(?:(?:out )?of (?:the|those|these) )?(?:\(?\w+\)?[\s-]+){{0,3}}?"
+    rf"[\s-]*(?:(?:out )?of (?:the|those|these) )?(?:\(?\w+(?:(?<=day|our|eek)'s)?\)?[\s-]+){{0,3}}?"
     rf"(?P<noun>{'|'.join(noun for noun, _ in THINGS)}|{NAMES})\b(?!'s)",
     re.IGNORECASE,
 )
@@ -68,7 +68,8 @@ def read_words(reader: Reader) -> None:
             and found[0].lower() == "two"
         ):
             continue
-        if noun is None and re.match(r"\s+of (?:them|which|whom)\b", reader.own[found.end() :]):
+        plural = found[0].lower() != "one"
+        if noun is None and plural and re.match(r"\s+of (?:them|which|whom)\b", reader.own[found.end() :]):
             judge(reader, found.span(), float(count_of(found[0])), about=False)
             continue
         if noun is None and _OF_THEM.search(reader.own[reader.sentence(found.start())[0] : found.start()]):
@@ -116,7 +117,8 @@ def judge(reader: Reader, span: tuple[int, int], value: float, *, about: bool) -
     there = {facts.entry.id for facts in reader.facts if facts.entry.id in allowed and _tells_of(facts, scope.places)}
     for facts in reader.facts:
         if facts.entry.id in allowed and (not facts.about or not there or facts.entry.id in there):
-            told = list(with_property(facts, scope)) if beyond or "ranking[0].id" in facts.entry.values else []
+            ranked = "ranking[0].id" in facts.entry.values and not not_forecast(scope)
+            told = list(with_property(facts, scope)) if beyond or ranked else []
             told += list(with_sign(facts, scope)) if subset is not None else []
             told += [] if beyond else counted(facts, noun, words, scope)
             told += [float(len(one)) for one in columns(facts, scope)] if _ALL.search(scope.ahead) else []

@@ -15,7 +15,8 @@ FUTURE = _words(
     r"to come|tonight|from now|within the hour|(?:it|they|speeds?|traffic)'ll|(?<!the )hour ahead|"
     r"will|forecasts?|forecasted|expect(?:s|ed)?|predict(?:s|ed|ion)?|project(?:s|ed)|should|going to|coming(?! in\b)|"
     r"(?:in|over|during|for|of) the next|next (?:\w+ )?(?:hours?|minutes?|days?)|ahead(?! of)|tomorrow|likely|chance|"
-    r"probability|(?:model|forecast) sees|calls for|outlook|anticipated?|soon|later today|"
+    r"probability|(?:model|forecast) (?:now )?(?:sees|gives|says|shows|puts)|calls for|outlook|anticipated?|soon|"
+    r"later today|"
     r"would (?:carry|predict|say)|about to"
 )
 UNEXPECTED = re.compile(r"\bthan\b[^.;,]*\bexpect\w*", re.IGNORECASE)

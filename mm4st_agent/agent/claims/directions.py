@@ -15,6 +15,7 @@ from mm4st_agent.agent.clock_words import same_time
 UP = (
     r"rising|risen|rises?|rose|increas(?:es?|ed|ing)|climb(?:s|ed|ing)?|grow(?:s|ing|n)?|grew|recover(?:s|ed|ing)?|"
     r"gain(?:s|ed|ing)|pick(?:s|ed|ing)? up(?: speed)?|speed(?:s|ed|ing)? up|go(?:es|ing)? up|went up|on the rise|"
+    r"(?:ramp|step|tick|firm)(?:s|ed|ped|ing|ping) up|"
     r"soar(?:s|ed|ing)|mount(?:s|ed|ing)|build(?:s|ing)? up|swell(?:s|ed|ing)|"
     r"lift(?:s|ed|ing)?|boost(?:s|ed|ing)|(?:on (?:the|its) way|heading|creep(?:s|ing)|inch(?:es|ing)) up|"
     r"upward(?:s| trend)?|accelerat(?:es?|ed|ing)|surg(?:es?|ed|ing)|jump(?:s|"
@@ -30,6 +31,8 @@ DOWN = (
     r"getting (?:slower|quieter|lighter)|trending down|edg(?:es?|ed|ing) down|"
     r"slip(?:s|ped|ping)|sag(?:s|ged|ging)|tumbl(?:es?|ed|ing)|dwindl(?:es?|ed|ing)|slump(?:s|ed|ing)|"
     r"depress(?:es|ed)|drags?|dragged|(?:on (?:the|its) way|heading|creep(?:s|ing)|inch(?:es|ing)) down|"
+    r"tail(?:s|ed|ing) off|taper(?:s|ed|ing)?(?: off)?|wan(?:es|ed|ing)|abat(?:es|ed|ing)|subsid(?:es|ed|ing)|"
+    r"(?:cool|wind|d(?:ie|y))(?:s|ed|d|ing)? (?:off|down)|"
     r"thin(?:s|ned|ning)? out|reduc(?:es?|ed|ing)|lower(?:s|ed|ing)|weaken(?:s|ed|ing)?"
 )
 STEADY = (
@@ -72,6 +75,12 @@ _SUPPOSED = re.compile(
     r"(?:(?P<more>higher|faster|more|greater)|(?:lower|slower|less|fewer)))\b(?!\s+than (?:usual|normal))",
     re.IGNORECASE,
 )
+_VERB = re.compile(
+    r"\b(?:g[ai]ve[sn]?|giving|m[ae]kes?|made|making|t[ao]kes?|took|ends?|ended|h[eo]lds?|sets?|shows?|showed|keeps?|"
+    r"kept|backs?|opens?|opened|adds?|added)\s+$",
+    re.IGNORECASE,
+)
+"""'Gave up 19 km/h': the verb says what is meant, and not "up"."""
 _EFFECT = re.compile(r"(?:lift|boost|depress|drag)\w*", re.IGNORECASE)
 
 
@@ -133,7 +142,7 @@ def _read_supposed(reader: Reader) -> None:
 
 
 def _is_claim(reader: Reader, found: re.Match[str], scope: Scope) -> bool:
-    if re.search(r"\btogether\b", scope.part):
+    if re.search(r"\btogether\b", scope.part) or (found["particle"] and _VERB.search(scope.before)):
         return False
     if cues.ADVICE.search(scope.sentence) or re.search(r"\b(?:makes?|made|adds?)\s+$", scope.before):
         return False

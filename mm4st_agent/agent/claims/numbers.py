@@ -51,6 +51,11 @@ _JUST_OVER = re.compile(r"\b(?:just|a little|slightly|a bit) (?:over|above|more 
 _LOWER_END = re.compile(
     r"(?<![\w:.,])(\d[\d,]*(?:\.\d+)?)\s*(?:[^\s\d]\S*\s+){0,2}(?:to|and|–|-)\s*(?:about |around )?$"
 )
+_PAIR = re.compile(
+    r"\((?:[^()\d]*\d[\d.,]*){2}[^()\d]*(?:\d+ min[^()\d]*)?\)",
+)
+"""'(3.26 against 2.88 km/h of error)'."""
+_FEW = 12
 _EXACT = 1e-9
 _NOMINAL = 80.0
 """Percent of truths that the intervals of all forecasts are made for."""
@@ -89,7 +94,7 @@ def _read_in_words(reader: Reader, clock: datetime | None) -> None:
             unit = reader.units.after(reader.own, found.end())
             if not reader.free(found.start(), unit.end) or unit.unit is None or unit.unit in SECONDS:
                 continue
-            if re.fullmatch(r"[a-z]{5,}", unit.unit) and pattern is COUNT:
+            if re.fullmatch(r"[a-z]{5,}", unit.unit) and pattern is COUNT and count_of(found[0]) <= _FEW:
                 continue  # "two vehicles" is a count
             about = re.search(
                 r"\b(?:about|around|nearly|almost|roughly|just (?:over|under)|some)\s+$", reader.own[: found.start()]
@@ -187,6 +192,8 @@ def _judge(reader: Reader, span: tuple[int, int], written: WrittenNumber, clock:
     why = reasons[0] if reasons else "no value of the evidence is this number in this unit"
     if reasons and all(why.startswith("that is at ") for why in reasons) and _time_marked(reader, scope):
         return reader.take(*span)  # the time beside it is marked
+    if reasons and _compared_in_brackets(reader, span):
+        return reader.take(*span)  # the comparison before the brackets is marked
     if any(why in SIGNS for why in reasons) and _direction_marked(reader, scope):
         return reader.take(*span)  # the direction beside it is marked
     ids = [meant[0][0].entry] if correct else []
@@ -238,6 +245,14 @@ def _direction_marked(reader: Reader, scope: Scope) -> bool:
     start, end = reader.part(*scope.span)
     wrong = (one.claim for one in reader.judged if one.why and one.claim.kind in ("direction", "comparison"))
     return any(start <= claim.span[0] < end for claim in wrong)
+
+
+def _compared_in_brackets(reader: Reader, span: tuple[int, int]) -> bool:
+    """Whether it is one of two numbers in brackets behind a comparison that has been found wrong."""
+    start, end = reader.sentence(span[0])
+    pair = next((m for m in _PAIR.finditer(reader.own, start, end) if m.start() < span[0] < m.end()), None)
+    wrong = (one.claim for one in reader.judged if one.why and one.claim.kind == "comparison")
+    return pair is not None and any(start <= claim.span[0] < pair.start() for claim in wrong)
 
 
 def _time_marked(reader: Reader, scope: Scope) -> bool:

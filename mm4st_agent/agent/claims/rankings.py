@@ -21,6 +21,12 @@ _OF_TWO = re.compile(
     r"(?:mean |average )?(?:speed|flow|load|level|value|concentration))\b",
     re.IGNORECASE,
 )
+_FURTHER = re.compile(
+    r"\b(?P<words>(?:(?:further|farther|deeper|more)|(?P<less>less(?: far)?))\s+"
+    r"(?:(?P<above>above)|below|under|beneath)\s+"
+    r"(?:its|their|the|what is)\s+(?:own\s+)?(?:usual|normal|typical)(?:\s+\w+)?)\s+than\b",
+    re.IGNORECASE,
+)
 _SUPERLATIVE = re.compile(
     r"\b(?P<word>(?P<high>highest|busiest|fastest|most|largest|biggest|dirtiest|"
     r"top)|(?P<low>lowest|slowest|quietest|least|"
@@ -57,6 +63,8 @@ def read(reader: Reader) -> None:
     """Judge every comparison of places, rank and superlative."""
     for found in _ORDINAL.finditer(reader.own):
         _judge_rank(reader, found)
+    for found in _FURTHER.finditer(reader.own):
+        _judge_further(reader, found)
     for pattern in (_THAN, _OF_TWO):
         for found in pattern.finditer(reader.own):
             _judge_places(reader, found)
@@ -108,6 +116,32 @@ def _judge_places(reader: Reader, found: re.Match[str]) -> None:
         return
     why = "the values of the two places say otherwise"
     add(reader, span, found[0], [(entry, holds) for entry, holds, _ in verdicts], why)
+
+
+def _judge_further(reader: Reader, found: re.Match[str]) -> None:
+    """'S116 lies further below its usual speed than S110 does', by what each differs from its usual."""
+    start, end = reader.sentence(found.start())
+    named = reader.places(start, end)
+    before = [mention for mention in named if mention.end <= found.start()]
+    behind = [mention for mention in named if mention.start >= found.end()]
+    if not before or not behind:
+        return
+    scope = Scope(reader, found.span())
+    way = 1 if found["above"] else -1
+    verdicts = []
+    for entry in sorted(reader.allowed(found.end())):
+        for role in ("gap", "relative"):
+            known = [f for f in reader.all_facts if f.entry == entry and f.role == role and f.of[1] == "usual"]
+            ours, theirs = (
+                [way * f.value for f in known if f.places == mention.places] for mention in (before[-1], behind[0])
+            )
+            if ours and theirs:
+                verdicts.append((entry, (ours[0] > theirs[0]) != (found["less"] is not None)))
+    if verdicts and all(holds == verdicts[0][1] for _, holds in verdicts):
+        reader.judged = [one for one in reader.judged if not found.start() <= one.claim.span[0] < found.end()]
+        ids = [entry for entry, holds in verdicts if holds]
+        why = "the values of the two places say otherwise"
+        reader.add(found.span("words"), "comparison", scope.reader.own[slice(*found.span("words"))], None, ids, why=why)
 
 
 def _read_owners(reader: Reader) -> None:
@@ -179,6 +213,9 @@ def _judge_rank(reader: Reader, found: re.Match[str]) -> None:
     """'S030 comes second', 'the second busiest is S030'."""
     scope = Scope(reader, found.span())
     named = reader.places(*reader.part(*found.span()))
+    behind = named[:1] if named and named[0].start >= found.end() else []
+    if behind and re.search(r"\b(?:after|behind)\b", reader.own[found.end() : behind[0].start]):  # "second after S096"
+        named = [m for m in reader.places(*reader.sentence(found.start())) if m.end <= found.start()][-1:]
     named = [mention for mention in named if mention.end <= found.start()] or named
     start, end = reader.sentence(found.start())
     ranks = list(_ORDINAL.finditer(reader.own, start, end))

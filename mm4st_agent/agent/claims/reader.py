@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -70,6 +70,11 @@ class Judged:
 
     claim: Claim
     why: str = ""
+
+
+def units_of(ledger: Iterable[Evidence]) -> UnitReader:
+    """Reads the units of these entries, and common ones."""
+    return UnitReader({value.unit for entry in ledger for value in entry.values.values()})
 
 
 @dataclass
@@ -175,7 +180,7 @@ class Reader:
 
     @cached_property
     def units(self) -> UnitReader:
-        return UnitReader({value.unit for entry in self.ledger for value in entry.values.values()})
+        return units_of(self.ledger)
 
     @cached_property
     def ids(self) -> frozenset[str]:

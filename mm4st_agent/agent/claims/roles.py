@@ -40,6 +40,11 @@ FROM = re.compile(
     r"\b(?:from|between|range\w* (?:is |of |in the range )?|range)\s*(?:about |around |roughly |some |just )?\W*$",
     re.IGNORECASE,
 )
+_NAMED_END = re.compile(r"\b(?:(?P<low>low)|high)\W{1,3}$", re.IGNORECASE)
+"""'Low 11.1, median 15.2, high 18.5 km/h'."""
+_OPENS = re.compile(r"\d[^()\d]*[(\[]\s*$")
+_CLOSES = re.compile(r"\s*(?:[^\s\d]\S*\s+)?(?:to|–|-)\s*\d[^()]*(?:[)\]]|$)")
+"""'137 vehicles (124 to 149)': the first number of a pair in brackets behind another number."""
 READ = frozenset({"last", "recent", "mean", "minimum", "maximum", "total", "value", "first_mean", "second_mean"})
 _ERRORS = frozenset({"mae", "baseline_mae", "recent_mae", "width80"})
 ENDS = frozenset({"low", "high"})
@@ -125,6 +130,8 @@ def attached(cue: re.Pattern[str], scope: Scope) -> bool:
         gap = scope.words_before[found.end() :]
         if _OF_THE_ONE_BEFORE.search(scope.before[: found.start()]) and re.match(r"\s*(?:and|,|but)\b", gap):
             continue
+        if gap.lstrip().startswith(":") and _THAN.search(scope.before[: found.start()]):
+            continue  # "fewer than usual: 294.9"
         if _DIRECT.fullmatch(gap) and not (re.match(r"\s*at\b", gap) and _THAN.search(scope.before[: found.start()])):
             return True
         if _LOOSE.fullmatch(gap) and not _THAN.search(scope.before[: found.start()]):
@@ -194,7 +201,8 @@ def role_against(fact: Fact, scope: Scope) -> str:
     last = attached(cues.LAST_READING, scope) or _LAST_ONE.search(apart) is not None
     if last and role in (*CENTRES, *READ, "low", "high") and role != "last":
         return f"that is not the last reading but the {said(role)}"
-    if fact.path.startswith("before.") and _AS_IF.search(sentence) and re.search(r"\bwould\b", part):
+    moved_from = re.search(r"\b(?:from|instead of|rather than)\s+(?:about )?$", scope.before) is not None
+    if fact.path.startswith("before.") and _AS_IF.search(sentence) and not moved_from and "would" in part.split():
         return "that is the forecast as things are"
     if role in LEVELS and not fact.signed and _CHANGES_BY.search(scope.before):
         return "that is a level, not a change"
@@ -237,6 +245,11 @@ def _bounds(fact: Fact, scope: Scope) -> str:
     if end is not None:
         right = fact.role == ("low" if end["low"] else "high")
         return "" if right else "that is not this end of the interval"
+    if fact.role in ENDS and (named := _NAMED_END.search(scope.before)) is not None:
+        right = fact.role == ("low" if named["low"] else "high")
+        return "" if right else "that is not this end of the interval"
+    if fact.role in ENDS and _OPENS.search(scope.before) and _CLOSES.match(scope.after):
+        return "" if fact.role == "low" else "the interval does not begin with its upper end"
     second = _SECOND.search(scope.before) is not None
     dashed = re.match(r"\s*[–-]\s*\d", scope.after) or re.search(r"\d\s*[–-]\s*$", scope.before)
     if fact.role in ENDS and not cues.RANGE.search(scope.sentence) and not second and not dashed:

@@ -53,6 +53,9 @@ _VERB = re.compile(
 )
 _INTERVAL = re.compile(r"\b(?:between|from)\s+(?:about )?[\d,.]*$", re.IGNORECASE)
 _RESPECTIVELY = re.compile(r"\d\s*(?:[\w/%³µ]+\s*){0,3}(?:versus|vs\.?|against|and)\s+(?:about\s+)?\d", re.IGNORECASE)
+_TO_A_PAIR = re.compile(r"(?:\s+(?:were|are|was|is|ran|stood|averaged)(?: at)?|:)?\s*\(?\s*(?:about )?[\d,.]*")
+_JOINED_TO_OTHERS = re.compile(r"[\w)],\s+$")
+"""Before the second of three places."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,8 @@ class Scope:
         own = [mention for mention in own if mention in named]
         if (place := parallel_place(self.reader.own, self._sentence, self.span, named)) is not None:
             return place.places
+        if (pair := self._of_a_pair(named)) is not None:
+            return pair.places
         if own:
             before = [mention for mention in own if mention.start < self.span[0]]
             behind = [mention for mention in own if mention.start >= self.span[1]]
@@ -197,11 +202,28 @@ class Scope:
         before = [mention for mention in named if mention.start < self.span[0]]
         if not before and _ANOTHER_CLAUSE.search(self.reader.own, self.span[1], named[0].start):
             return frozenset()
-        pair = _RESPECTIVELY.search(self.sentence)
-        if len(before) == 2 and pair is not None and not _INTERVAL.search(self.sentence[: pair.start()]):
-            first = self.span[0] - self._sentence[0] <= pair.start() + 1
+        numbers = _RESPECTIVELY.search(self.sentence)
+        if len(before) == 2 and numbers is not None and not _INTERVAL.search(self.sentence[: numbers.start()]):
+            first = self.span[0] - self._sentence[0] <= numbers.start() + 1
             return before[0 if first else 1].places
         return frozenset().union(*(mention.places for mention in before or named))
+
+    def _of_a_pair(self, named: list[Mention]) -> Mention | None:
+        """The place that stands where this number does: 'S039 ran faster than S096 (57.4 versus 55.4 km/h)'."""
+        start = self._sentence[0]
+        for pair in _RESPECTIVELY.finditer(self.sentence):
+            first, last = start + pair.start(), start + pair.end()
+            before = [mention for mention in named if mention.end <= first][-2:]
+            if len(before) < 2 or before[0].places == before[1].places:
+                continue
+            between = self.reader.own[before[1].end : first]
+            if not _TO_A_PAIR.fullmatch(between) or _JOINED_TO_OTHERS.search(self.reader.own[: before[0].start]):
+                continue
+            if self.span[0] <= first < self.span[1]:
+                return before[0]
+            if self.span[0] < last <= self.span[1]:
+                return before[1]
+        return None
 
     def _of_another(self, mention: Mention) -> bool:
         """Whether a place of the part stands right behind another number."""

@@ -20,7 +20,8 @@ THINGS: tuple[tuple[str, str], ...] = (
     (r"steps?|readings?|measurements?|values?|intervals?|cells?|samples?|points?",
      r"steps|measured|imputed|missing|usual_readings|cells|both_measured|unread"),
     (r"forecasts?|predictions?", r"forecasts|draws"),
-    (r"moments?|windows?|cases?|analogs?|situations?|days?|occasions?", r"searched|forecasts|inside|analogs|logged"),
+    (r"moments?|windows?|cases?|analogs?|situations?|days?|occasions?|mornings|evenings|nights|look-?alikes?",
+     r"searched|forecasts|inside|analogs|logged"),
     (r"drivers?|inputs?|factors?", r"removed|inputs_tried|drivers"),
     (r"removals?|draws?|tests?|times", r"draws|switches|removed|inputs_tried|forecasts|cycles"),
     (r"edges?|links?|hops?|connections?", r"edges|hops"),
@@ -48,6 +49,19 @@ _CHANGED = re.compile(
     r"\b(?:lost|los(?:e|es|ing)|gain(?:s|ed|ing)?|dropped|f[ae]ll(?:en)?|slowed|declined|rose|risen|changed|shed)\b",
     re.IGNORECASE,
 )
+_ABSENT = re.compile(r"miss|gap|lack|without|absent|lost|(?:never|not) (?:arrive|come|came)", re.IGNORECASE)
+_NOT_FORECAST = re.compile(
+    r"[^,;.]*\b(?:cannot|can't|could not|couldn't|are not|were not|not)\s+(?:be\s+)?"
+    r"(?:forecast|predicted|ranked|read)\b",
+    re.IGNORECASE,
+)
+_OF = re.compile(r"\bof\b[^\d,;.]*$")
+_NEVER_CAME = re.compile(
+    r"[^,;.]*\b(?:readings?|steps?|values?|measurements?)\s+(?:(?:are|were|is|was|have|has|had|went|gone)\s+)?"
+    r"(?:missing|lost|absent|lacking|never|did not|didn't)\b",
+    re.IGNORECASE,
+)
+"""'7 of the 288 readings never arrived'."""
 _OVER = re.compile(
     r"\b(?:(?:more|higher|faster|greater|longer) than|above|over|exceed\w*|past|beyond)\s+(?:about |a |the )?$",
     re.IGNORECASE,
@@ -73,6 +87,11 @@ def with_property(facts: Facts, scope: Scope) -> Iterator[float]:
     ]
     for word in set(re.findall(r"\b[A-Z][a-z]{2,}", scope.sentence)):
         yield float(sum(word in name.split() for name in names))
+
+
+def not_forecast(scope: Scope) -> bool:
+    """Whether the number counts what has no forecast: 'two of the 81 places cannot be forecast'."""
+    return _NOT_FORECAST.match(scope.after) is not None and not _OF.search(scope.before)
 
 
 def with_sign(facts: Facts, scope: Scope) -> Iterator[float]:
@@ -165,7 +184,9 @@ def counted(facts: Facts, noun: str, words: str, scope: Scope) -> Iterator[float
             continue
         if not paths.fullmatch(fact.role) or not _of_kind(facts, fact.path, words, scope):
             continue
-        if fact.role == "missing" and not re.search(r"miss|gap|lack|without|absent", scope.sentence, re.IGNORECASE):
+        if fact.role == "missing" and not _ABSENT.search(scope.sentence):
+            continue
+        if fact.role in ("measured", "steps") and _NEVER_CAME.match(scope.after) and not _OF.search(scope.before):
             continue
         if fact.role == "measured" and re.search(r"missing", words, re.IGNORECASE):
             continue
@@ -178,6 +199,8 @@ def counted(facts: Facts, noun: str, words: str, scope: Scope) -> Iterator[float
         ):
             continue
         if fact.role == "steps" and _ALL_THERE.search(scope.part) and _missing(facts):
+            continue
+        if fact.role not in ("unknown", "unread") and not_forecast(scope):
             continue
         if fact.role == "events" and "nearby" in scope.sentence:
             continue
@@ -196,7 +219,7 @@ def counted(facts: Facts, noun: str, words: str, scope: Scope) -> Iterator[float
         )
     if re.fullmatch(THINGS[0][0], noun) and len(facts.about) > 1:
         yield float(len(facts.about))
-    for name, count in lists.items():
+    for name, count in () if not_forecast(scope) else lists.items():
         if paths.fullmatch(name) or (
             noun and f"{name}[0].id" in facts.entry.values and re.fullmatch(THINGS[0][0], noun)
         ):
@@ -212,7 +235,7 @@ def _of_kind(facts: Facts, path: str, words: str, scope: Scope) -> bool:
     kinds = {str(word).casefold() for p, word in facts.entry.words.items() if re.fullmatch(r"kinds\[\d+\]\.kind", p)}
     if not kinds:
         return True
-    said = f"{words} {scope.after[:30]}".casefold()
+    said = f"{words} {re.split(r'[0-9,;]|and', scope.after[:30])[0]}".casefold()
     heads = {kind: kind.split()[0] for kind in kinds}
     named = {kind for kind, head in heads.items() if re.search(rf"\b{re.escape(head)}s?\b", said)}
     own = facts.word(f"{prefix}.kind").casefold() if prefix.startswith("kinds") else ""

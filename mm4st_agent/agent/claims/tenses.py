@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mm4st_agent.agent.claims import cues
 from mm4st_agent.agent.claims.extremes import CENTRES
@@ -43,6 +43,9 @@ _LATEST = re.compile(
     r"\b(?:last|past|latest|most recent) (?:24 hours|day|\d+ hours)\b|\btoday at\b|\b\d\d:\d\d today\b", re.IGNORECASE
 )
 _WAS = re.compile(r"\b(?:was|were|had|averaged|reached|followed|ended)\b", re.IGNORECASE)
+_FROM_NOW = re.compile(
+    r"(?<![\w.,])(?P<n>\d+(?:\.\d+)?)[\s-]*(?P<unit>min(?:ute)?s?|h(?:ours?)?)\s+(?:from now|ahead)\b", re.IGNORECASE
+)
 _THEN = re.compile(r"\s*\(?at\s+\d{1,2}:\d\d")
 _READ_AT = re.compile(
     r"^\W*at \d{1,2}:\d\d\b.*\b(?:measured|read|recorded|clocked|counted|registered)\b", re.IGNORECASE
@@ -128,6 +131,10 @@ def time_against(fact: Fact, scope: Scope, clock: datetime | None) -> str:
         and not _THEN.match(scope.after)
     ):
         return ""  # 'from 31 to 7 km/h at 08:10': the time is that of the second
+    if fact.group == "steps" and not times and clock is not None and (ahead := _FROM_NOW.search(scope.part)):
+        then = clock + timedelta(**{"hours" if ahead["unit"].lower().startswith("h") else "minutes": float(ahead["n"])})
+        if fact.moment is not None and not fact.moment <= then <= fact.moment + _step_of(fact, scope):
+            return f"that is at {fact.moment:%H:%M}"
     if fact.group in ("steps", "peak", "largest") and not times and attached(cues.MEAN, scope):
         return "that is one step of the forecast"
     if fact.group == "steps" and not scope.all_times and not fact.extreme and not _COURSE.search(scope.sentence):
@@ -186,6 +193,10 @@ def time_against(fact: Fact, scope: Scope, clock: datetime | None) -> str:
 def _of_entry(fact: Fact, scope: Scope) -> list[Fact]:
     """All numbers of the entry of a fact."""
     return [other for facts in scope.reader.facts if facts.entry.id == fact.entry for other in facts.numbers]
+
+
+def _step_of(fact: Fact, scope: Scope) -> timedelta:
+    return next((facts.step for facts in scope.reader.facts if facts.entry.id == fact.entry), timedelta(0))
 
 
 def _times_before(scope: Scope) -> list[WrittenTime]:
