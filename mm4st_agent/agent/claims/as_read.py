@@ -78,6 +78,14 @@ class AsRead:
         start = first.written + (span[0] - first.start if same[0] else 0)
         return start, max(start, last.written + (span[1] - last.start if same[1] else last.size))
 
+    def ahead(self, span: tuple[int, int]) -> tuple[int, int]:
+        """The characters as read that a span of the written text has become."""
+        pieces = [piece for piece in self._pieces if piece.size]
+        first = next(piece for piece in reversed(pieces) if piece.written <= span[0])
+        last = next(piece for piece in reversed(pieces) if piece.written < max(span))
+        start = first.start + (span[0] - first.written if first.length == first.size else 0)
+        return start, last.start + (span[1] - last.written if last.length == last.size else last.length)
+
     def put_in(self, span: tuple[int, int]) -> str:
         """What stands only in the text as read at the end of a span."""
         piece = self._pieces[max(0, bisect_right(self._starts, span[1] - 1) - 1)]

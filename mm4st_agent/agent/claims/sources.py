@@ -13,10 +13,11 @@ from itertools import islice
 
 from mm4st_agent.agent.answer import Claim, ClaimKind
 from mm4st_agent.agent.claims import comparisons, copied, counts, cues, said_units, tallies
+from mm4st_agent.agent.claims.as_read import AsRead
 from mm4st_agent.agent.claims.fact import Fact
 from mm4st_agent.agent.claims.fitting import why_not
 from mm4st_agent.agent.claims.happenings import HAPPENINGS
-from mm4st_agent.agent.claims.reader import Reader
+from mm4st_agent.agent.claims.reader import Reader, units_of
 from mm4st_agent.agent.claims.scope import Scope
 from mm4st_agent.agent.claims.verdicts import scoped
 from mm4st_agent.agent.claims.word_sources import HOW, Source, quotes_of, times_of, words_of
@@ -44,14 +45,16 @@ def sources(claim: Claim, text: str, evidence: Sequence[Evidence]) -> list[Sourc
 def sources_of(claims: Iterable[Claim], text: str, evidence: Sequence[Evidence]) -> Iterator[list[Source]]:
     """What `sources` gives for each of several claims of one answer, in less time."""
     readers: dict[tuple[str, ...], Reader] = {}
+    said = AsRead(text, lambda: units_of(evidence))
     for claim in claims:
         named = [entry for entry in evidence if entry.id in claim.evidence]
         if not named or claim.status == "unsupported":
             yield []
             continue
         key = tuple(entry.id for entry in named)
-        reader = readers.get(key) or readers.setdefault(key, _reader(text, named))
-        yield list(islice(dict.fromkeys(_FINDERS[claim.kind](claim, reader)), MOST))
+        reader = readers.get(key) or readers.setdefault(key, _reader(said.text, named))
+        read = claim.model_copy(update={"span": said.ahead(claim.span)})
+        yield list(islice(dict.fromkeys(_FINDERS[claim.kind](read, reader)), MOST))
 
 
 def _reader(text: str, entries: Sequence[Evidence]) -> Reader:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from eval.bench.claims import load_evidence
 from mm4st_agent.agent.claims import MARK, check
 from mm4st_agent.agent.claims.as_read import AsRead
+from mm4st_agent.agent.claims.sources import sources
 from mm4st_agent.agent.ledger import Evidence
 from mm4st_agent.agent.quantities import UnitReader
 
@@ -105,3 +106,21 @@ def test_a_claim_in_words_is_marked_where_it_stands(replies: dict[str, Evidence]
     checked = check(text, [replies["E29"]])
 
     assert checked.text == text.replace("hours,", f"hours{MARK},")
+
+
+@pytest.mark.parametrize(
+    ("ids", "text", "said", "path"),
+    [
+        ("E5", TABLE, "28", "ranking[0].level"),
+        ("E5", TABLE, "30.5", "ranking[1].value"),
+        ("E12", "There are two dozen air stations.", "two dozen", "kinds[1].nodes"),
+    ],
+)
+def test_where_it_comes_from_is_told_all_the_same(
+    ids: str, text: str, said: str, path: str, replies: dict[str, Evidence]
+) -> None:
+    evidence = [replies[ids]]
+    checked = check(text, evidence)
+    (claim,) = (claim for claim in checked.claims if claim.text == said)
+
+    assert path in [source.path for source in sources(claim, checked.text, evidence)]
