@@ -13,12 +13,13 @@ from pydantic import Field
 from mm4st_agent.data.panel import KNOWN_FUTURE, Panel
 from mm4st_agent.data.quality import Completeness, completeness
 from mm4st_agent.data.quality.verdict import MOST, completeness_sentences, hour_sentences
-from mm4st_agent.toolspec import ToolIn, ToolOut, ToolSpec, Unit
+from mm4st_agent.toolspec import Measured, ToolIn, ToolOut, ToolSpec, Unit
 
 if TYPE_CHECKING:
     from tools.context import ToolContext
 
 _MAX_GROUP = 30
+_ANGLES = ("°", "degree", "degrees")
 
 
 class DescribeDatasetIn(ToolIn):
@@ -49,8 +50,12 @@ class CovariateInfo(ToolOut):
     """Something that may explain the channels, such as rain."""
 
     name: str
+    title: str
     unit: str
     known_ahead: bool = Field(description="Known for times to come, as a calendar is.")
+    by_node: bool = Field(description="Each node has its own values.")
+    last: Measured = Field(description="Latest known value; the mean over the nodes where each has its own.")
+    last_time: datetime | None
 
 
 class NodeGroup(ToolOut):
@@ -123,7 +128,7 @@ def describe_dataset(args: DescribeDatasetIn, ctx: ToolContext) -> DescribeDatas
         missing_share=round(sum(one.missing for one in counted) / cells, 6),
         imputed_share=round(sum(one.imputed for one in counted) / cells, 6),
         quality=[*completeness_sentences(panel, counted), *hour_sentences(panel, counted)][:MOST],
-        covariates=[_covariate(str(name), column) for name, column in panel.covariates.data_vars.items()],
+        covariates=[_covariate(panel, str(name)) for name in panel.covariates.data_vars],
         static_layers=sorted(panel.static),
         trajectories=0 if panel.trajectories is None else int(panel.trajectories["object"].nunique()),
         edges=len(panel.edges),
@@ -151,10 +156,34 @@ def _kinds(panel: Panel) -> list[KindCount]:
     return [KindCount(kind=str(kind), nodes=int(nodes)) for kind, nodes in counts.items() if kind]
 
 
-def _covariate(name: str, column: xr.DataArray) -> CovariateInfo:
+def _covariate(panel: Panel, name: str) -> CovariateInfo:
+    column = panel.covariates[name]
+    value, time = _latest(column, panel.times[-1])
     return CovariateInfo(
-        name=name, unit=str(column.attrs.get("units", "")), known_ahead=bool(column.attrs.get(KNOWN_FUTURE, False))
+        name=name,
+        title=str(column.attrs.get("long_name") or name).replace("_", " "),
+        unit=str(column.attrs.get("units", "")),
+        known_ahead=bool(column.attrs.get(KNOWN_FUTURE, False)),
+        by_node="node" in column.dims,
+        last=value,
+        last_time=time,
     )
+
+
+def _latest(column: xr.DataArray, until: pd.Timestamp) -> tuple[float | None, datetime | None]:
+    """The last value up to a moment, and its stamp; directions have no mean, so that of several nodes is none."""
+    if "time" not in column.dims:
+        return None, None
+    known = column.sel(time=slice(None, until.tz_convert("UTC").tz_localize(None)))
+    if "node" in column.dims:
+        if column.attrs.get("units") in _ANGLES:
+            return None, None
+        known = known.mean("node", skipna=True)
+    known = known.dropna("time")
+    if known.sizes["time"] == 0:
+        return None, None
+    time = pd.Timestamp(known["time"].values[-1], tz="UTC").tz_convert(until.tz)
+    return round(float(known[-1]), 6), time.to_pydatetime()
 
 
 def _groups(nodes: pd.DataFrame) -> list[NodeGroup]:

@@ -62,6 +62,8 @@ class Session(BaseModel):
     """`{name, title, unit}`, the main one first."""
     measured: dict[str, Places] = {}
     """By channel; one that is not here is measured everywhere."""
+    covariates: list[str] = []
+    """Names of what stands beside the readings, such as weather."""
     names: tuple[str, ...] = Field((), exclude=True)
     """Of all places that have one, once each; they tell a name that is written small from other words."""
     as_of: str
@@ -98,6 +100,7 @@ class Session(BaseModel):
                 for c in panel.card.channels
                 if c.kinds
             },
+            covariates=[str(name) for name in panel.covariates.data_vars],
             names=tuple(dict.fromkeys(name for node, name in zip(every, named, strict=False) if name != node)),
             as_of=panel.end.isoformat(timespec="minutes"),
             time_zone=panel.card.time_zone,

@@ -61,8 +61,10 @@ def town() -> Panel:
     )  # fmt: skip
     covariates = xr.Dataset(
         {
-            "rain": ("time", np.zeros(STEPS), {"units": "mm"}),
-            "holiday": ("time", np.zeros(STEPS), {"units": "1", KNOWN_FUTURE: True}),
+            "rain": ("time", np.where(np.arange(STEPS) == 100, np.nan, np.arange(STEPS) / 10), {"units": "mm"}),
+            "holiday": ("time", np.arange(STEPS) // 288.0, {"units": "1", KNOWN_FUTURE: True}),
+            "temp": (("time", "node"), np.arange(5.0) + np.zeros((STEPS, 1)), {"units": "°C", "long_name": "air_temp"}),
+            "wind_from": (("time", "node"), np.zeros((STEPS, 5)), {"units": "°"}),
         },
         coords={"time": stamps},
     )
@@ -94,9 +96,8 @@ def test_what_the_panel_holds(tmp_path: Path) -> None:
     assert (reply.nodes, reply.edges, reply.events, reply.trajectories) == (5, 2, 2, 2)
     assert [(kind.kind, kind.nodes) for kind in reply.kinds] == [("road station", 3), ("air station", 2)]
     assert [(c.name, c.unit, c.known_ahead) for c in reply.covariates] == [
-        ("rain", "mm", False),
-        ("holiday", "1", True),
-    ]
+        ("rain", "mm", False), ("holiday", "1", True), ("temp", "°C", False), ("wind_from", "°", False),
+    ]  # fmt: skip
     assert reply.static_layers == ["poi"]
     assert {group.column: group.values for group in reply.groups} == {"kind": ["air station", "road station"]}
 
@@ -148,6 +149,16 @@ def test_only_what_was_known_is_counted(tmp_path: Path) -> None:
 
 def test_without_a_clock_it_is_what_the_data_call_now(tmp_path: Path) -> None:
     assert describe(tmp_path, as_of=None).end == pd.Timestamp("2025-09-03T08:00", tz="Europe/Lisbon")
+
+
+def test_covariates_tell_their_latest_known_value(tmp_path: Path) -> None:
+    now = {c.name: c for c in describe(tmp_path, "2025-09-01T08:20:00+01:00").covariates}
+
+    assert (now["rain"].last, str(now["rain"].last_time)) == (9.9, "2025-09-01 08:15:00+01:00")  # the 101st is missing
+    assert (now["holiday"].last, str(now["holiday"].last_time)) == (0, "2025-09-01 08:20:00+01:00")
+    assert (now["temp"].title, now["temp"].by_node, now["temp"].last) == ("air temp", True, 2)
+    assert (now["wind_from"].last, now["wind_from"].last_time) == (None, None)  # directions have no mean
+    assert not now["rain"].by_node
 
 
 def test_clocks_and_panels_are_not_mixed_up(tmp_path: Path) -> None:

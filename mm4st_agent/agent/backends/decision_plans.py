@@ -89,7 +89,7 @@ def capacity(turn: Turn, request: Request) -> list[Step] | str:
     """Plan the replicas of the service that is named, or of the only one."""
     loads = [c for c in turn.session.channels if _REQUESTS.match(c["unit"])]
     if not loads:
-        return say("unmeasured", turn, quantity="load of a service")
+        return say("unmeasured", turn, quantity="load of a service", beside=None)
     places = tuple(words for words in request.places if not _PERCENTILE.fullmatch(words))
     request = replace(request, channel=loads[0]["name"], sure=True, compare=False, unread=None, places=places)
     plain = decisions.without_latencies(request.question)

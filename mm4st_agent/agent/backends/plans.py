@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,6 +27,7 @@ from mm4st_agent.agent.backends.quality_plans import quality
 from mm4st_agent.agent.backends.rank_plans import rank
 from mm4st_agent.agent.backends.request import OTHER_QUANTITY, Request
 from mm4st_agent.agent.backends.settling import settled
+from mm4st_agent.agent.backends.suppositions import covariate_of
 from mm4st_agent.agent.backends.tasks import WEATHER, Task
 from mm4st_agent.agent.backends.turns import Result, Turn
 from mm4st_agent.agent.backends.windows import MOST_DRAWN_HOURS, MOST_HOURS, ahead, moment_ahead, too_far, week_before
@@ -56,6 +58,12 @@ _NOTES: dict[str, dict[Driver, str]] = {
 """What the notes are asked, by the domain of the quantity, or of the data; no note is added elsewhere."""
 _NO_CAUSE = "notice"
 """The kind of log entry that is about nothing that acts on a place."""
+_SHORT = {"temperature": ("temp",), "wind": ("wind", "wspm")}
+"""How data name such covariates, where it is not by the word itself."""
+_OF_A_THING = re.compile(
+    r"\b(?:cpus?|gpus?|servers?|chips?|engines?|bod(?:y|ies)|water|sea|soil|asphalt|surfaces?)\b", re.IGNORECASE
+)
+"""What has a temperature of its own, which is not that of the air."""
 _DOMAINS = {"weather": "rain", "rainfall": "rain", "air quality": "air", "compute": "cloud", "llm": "cloud"}
 
 
@@ -264,11 +272,35 @@ def _events(turn: Turn, request: Request) -> list[Step] | str:
     )
 
 
-def _weather(turn: Turn, request: Request, events: Result) -> str:
+def _weather(turn: Turn, request: Request, events: Result) -> list[Step] | str:
     """What the log says of weather that is asked about and not measured."""
+    described = _covariates(turn, request)
+    if isinstance(described, list):
+        return described
     told = [event for event in events.reply["events"] if WEATHER.search(event["passage"]["text"])]
     found = replace(events, reply={**events.reply, "events": told})
-    return prompts.load("answer_weather").render(session=turn.session, events=found, quantity=request.unmeasured)
+    return prompts.load("answer_weather").render(
+        session=turn.session, events=found, quantity=request.unmeasured, beside=described
+    )
+
+
+def _covariates(turn: Turn, request: Request) -> list[Step] | dict[str, Any] | None:
+    """What the data hold, for all places together, of a quantity that no place measures; None where it is nothing."""
+    kind = covariate_of(request.unmeasured or "")
+    there = kind is not None and any(_is_of_kind(name, kind) for name in turn.session.covariates)
+    if kind is None or not there or _OF_A_THING.search(request.question):
+        return None
+    described = turn.result("describe_dataset")
+    if described is None:
+        return [("describe_dataset", {"dataset": turn.session.dataset})]
+    if described.error is not None:
+        return None
+    known = [c for c in described.reply["covariates"] if c["last"] is not None and _is_of_kind(c["name"], kind)]
+    return {"kind": kind, "covariates": known, "evidence": described.evidence} if known else None
+
+
+def _is_of_kind(name: str, kind: str) -> bool:
+    return any(word in name.casefold() for word in _SHORT.get(kind, (kind,)))
 
 
 def _denied(turn: Turn, request: Request, place: Place | None) -> bool:
@@ -315,11 +347,15 @@ def _concept(turn: Turn, request: Request) -> list[Step] | str:
     return prompts.load("answer_concept").render(session=turn.session, found=found)
 
 
-def _untold(turn: Turn, request: Request) -> str:
+def _untold(turn: Turn, request: Request) -> list[Step] | str:
     """That the data do not tell what is asked, and what they do."""
     if request.unknowable:
         return say("unknowable", turn, kind=request.unknowable)
-    return say("unmeasured", turn, quantity=None if request.unmeasured == OTHER_QUANTITY else request.unmeasured)
+    beside = _covariates(turn, request)
+    if isinstance(beside, list):
+        return beside
+    quantity = None if request.unmeasured == OTHER_QUANTITY else request.unmeasured
+    return say("unmeasured", turn, quantity=quantity, beside=beside)
 
 
 def _explanation(turn: Turn, request: Request) -> list[Step] | str:

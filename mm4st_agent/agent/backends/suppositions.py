@@ -176,7 +176,7 @@ def supposition(question: str) -> Supposition | None:
         if words.strip() and (found["open"] or kind is not None):
             spans = [m.span() for m in _EVENT_ID.finditer(words)]
             spans += [m.span() for pattern in _COVARIATES.values() for m in _word(pattern).finditer(words)]
-            if _covariate(words) is not None and (number := _number(words)):
+            if covariate_of(words) is not None and (number := _number(words)):
                 spans.append(number.span())
             return Supposition(clause, negated, tuple((start + clause[0], end + clause[0]) for start, end in spans))
     if (taken := _TAKEN_OUT.search(question)) and _EFFECT.search(question):
@@ -198,7 +198,7 @@ def supposed(question: str, where: Supposition, places: Sequence[str]) -> tuple[
     if kind is None:
         return ()
     if kind == "set_covariate":
-        covariate = _covariate(words)
+        covariate = covariate_of(words)
         value, unit = _value(words, covariate, where.negated)
         if value is None and (told := re.search(_WEATHER_VALUE, question, re.IGNORECASE)):
             value, unit = _value(told[0], covariate, False)  # "if it poured, say 15 mm/h, ..."
@@ -218,7 +218,7 @@ def _change_kind(words: str, places: Sequence[str], negated: bool) -> ChangeKind
     """What the words of a supposition change."""
     if _EVENT_ID.search(words):
         return "remove_event"
-    if _covariate(words) is not None:
+    if covariate_of(words) is not None:
         return "set_covariate"
     if len(places) == 2 and _ROAD.search(words) and not re.search(r"road ?works?", words, re.IGNORECASE):
         return "remove_road"
@@ -227,7 +227,8 @@ def _change_kind(words: str, places: Sequence[str], negated: bool) -> ChangeKind
     return "remove_sensor" if places and (negated or _FAILING.search(words)) else None
 
 
-def _covariate(words: str) -> str | None:
+def covariate_of(words: str) -> str | None:
+    """The kind of covariate that words name, such as 'rain'."""
     named = next((name for name, pattern in _COVARIATES.items() if _word(pattern).search(words)), None)
     return named or next(
         (name for name, pattern in _MEASURED_IN.items() if _word(rf"{_AMOUNT}[\s-]*{pattern}").search(words)), None

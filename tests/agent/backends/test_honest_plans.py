@@ -118,14 +118,31 @@ def test_what_cannot_be_told_is_declined_with_what_would_help(planner: Callable[
     assert "The report of the police or the operator would help." in said
 
 
-def test_coming_rain_is_looked_up_in_the_log(planner: Callable[[Collection[str]], Plan]) -> None:
+def test_coming_rain_is_looked_up_in_the_log_and_beside_the_readings(
+    planner: Callable[[Collection[str]], Plan],
+) -> None:
     calls = planner(())("Is rain expected today?")
-    said = planner({"retrieve_context"})("Is rain expected today?")
+    then = planner({"retrieve_context"})("Is rain expected today?")
+    said = planner({"retrieve_context", "describe_dataset"})("Is rain expected today?")
 
     assert isinstance(calls, list)
     assert [(name, args["kind"]) for name, args in calls] == [("retrieve_context", "event")]
+    assert then == [("describe_dataset", {"dataset": "demo"})]
     assert isinstance(said, str)
-    assert said.startswith('This data set has no "rain".')
+    assert "\n- rain: 0 mm/h at 07:35 on Wednesday 22 October 2025 [E" in said
+    assert "The log of the day before 07:40 on Wednesday 22 October 2025 does not speak of it [E" in said
+
+
+def test_weather_that_no_place_measures_is_told_where_the_data_hold_it(
+    planner: Callable[[Collection[str]], Plan],
+) -> None:
+    ask = planner({"describe_dataset"})
+
+    assert "\n- air temperature: 16.9 °C at 07:35 on " in str(ask("What is the temperature right now?"))
+    assert "\n- wind speed: 3.50 m/s at 07:35 on " in str(ask("How strong is the wind?"))
+    assert str(ask("How high is the humidity at S039 now?")).startswith('This data set has no "humidity".')
+    for question in ("What is the CPU temperature of the servers?", "What is the water temperature?"):
+        assert "16.9" not in str(ask(question))
 
 
 def test_how_things_are_in_general_is_asked_of_the_notes(planner: Callable[[Collection[str]], Plan]) -> None:
