@@ -52,7 +52,7 @@ def answer_html(answer: Answer) -> str:
     from markdown_it import MarkdownIt
 
     # A chat model wrote the text, so nothing in it may load or run anything.
-    markdown = MarkdownIt("commonmark", {"html": False}).disable(["image", "link", "autolink"])
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable(["image", "link", "autolink"])
     parts = [markdown.render(answer.answer)]
     if answer.choices:
         parts.append("<ol>" + "".join(f"<li>{escape(choice)}</li>" for choice in answer.choices) + "</ol>")

@@ -159,7 +159,8 @@ def test_a_notebook_shows_an_answer_without_asking_the_network() -> None:
     claim = Claim(text="5", span=(0, 1), kind="number", value=5, unit=None, status="verified", evidence=["E1"])
     answer = Answer(
         question="?",
-        answer="**5** <script>alert(1)</script> ![x](http://a.example/x.png) [y](http://b.example) <http://c.example>",
+        answer="**5**\n\n| a |\n|---|\n| 6 |\n\n"
+        "<script>alert(1)</script> ![x](http://a.example/x.png) [y](http://b.example) <http://c.example>",
         claims=[claim], evidence=[], figures=[], warnings=["a < b"], chat_model="vllm", dataset="demo",
         citations=[Citation(doc_id="d", text="t", source="<i>s</i>", span=(0, 1), evidence="E1")],
         as_of="2025-10-22T07:40+01:00", thread="t", seconds=0.1, choices=["<b>one</b>"],
@@ -169,6 +170,7 @@ def test_a_notebook_shows_an_answer_without_asking_the_network() -> None:
 
     assert html == answer_html(answer)
     assert "<strong>5</strong>" in html
+    assert "<td>6</td>" in html
     assert "1 of 1 statements verified" in html
     assert "a &lt; b" in html
     for bad in ("<script", "<img", "<a ", "<i>", "<b>"):

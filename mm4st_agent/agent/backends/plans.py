@@ -58,6 +58,12 @@ _NOTES: dict[str, dict[Driver, str]] = {
 """What the notes are asked, by the domain of the quantity, or of the data; no note is added elsewhere."""
 _NO_CAUSE = "notice"
 """The kind of log entry that is about nothing that acts on a place."""
+_EACH_STEP = re.compile(
+    r"\b(?:table|tabulate|step[- ]by[- ]step|(?:each|every|all|per|by)(?: the)? (?:(?:\d+|five|ten|fifteen)[- ])?"
+    r"(?:step|min(?:ute)?s?)s?)\b",
+    re.IGNORECASE,
+)
+"""Each step of a forecast is asked for."""
 _SHORT = {"temperature": ("temp",), "wind": ("wind", "wspm")}
 """How data name such covariates, where it is not by the word itself."""
 _OF_A_THING = re.compile(
@@ -136,6 +142,7 @@ def _forecast(turn: Turn, request: Request) -> list[Step] | str:
             request,
             forecast=forecast,
             asked_step=step,
+            each_step=_EACH_STEP.search(request.question) is not None and len(forecast.reply["steps"]) > 1,
             level=levels.foreseen(request.threshold, forecast.reply, step) if request.threshold else None,
             helps=_helps(turn, place, forecast.reply) if request.sureness else [],
             driver=_driver(turn, place["id"]),

@@ -366,6 +366,20 @@ def test_answers_cite_the_evidence(runtime: Runtime, question: str, tool: str, s
     assert [c for c in answer.claims if c.kind == "number" and entry.id in c.evidence]
 
 
+def test_each_step_is_told_where_it_is_asked_for(runtime: Runtime) -> None:
+    answer = _ask(runtime, "Give me a table of the speed forecast for S096 for the next half hour.")
+
+    (forecast,) = [entry for entry in answer.evidence if entry.tool == "forecast"]
+    rows = [line for line in answer.answer.splitlines() if line.startswith("| 0")]
+    assert [row[2:7] for row in rows] == ["07:40", "07:45", "07:50", "07:55", "08:00", "08:05"]
+    assert f"| 07:50 | {forecast.values['steps[2].median'].value:.3g} |" in rows[2]
+    in_the_table = [
+        c for c in answer.claims if answer.answer.index(rows[0]) <= c.span[0] < answer.answer.index("**What")
+    ]
+    assert len(in_the_table) == 5 * len(rows)  # the time, three quantiles and the baseline
+    assert "| 07:40" not in _ask(runtime, "How fast will S096 be over the next half hour?").answer
+
+
 @pytest.mark.parametrize("node", ["S039", "S096"])
 def test_why_names_the_drivers_only_where_the_test_supports_them(runtime: Runtime, node: str) -> None:
     answer = _ask(runtime, f"What will {node} carry in the next hour, and why?")
