@@ -28,6 +28,7 @@ _SPELLED = re.compile(
 )
 _PLACED = re.compile(r"(?<![\w.,])(\d{1,2})(?:st|nd|rd|th)(?=[\s-]+(?:place|rank|spot|position)\b)", re.IGNORECASE)
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
+_HUNDRED = 100
 _QUOTED = re.compile(r"\"[^\"\n]*\"|“[^”\n]*”|«[^»\n]*»|\[[^\]\n]*\]")
 _ROW = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
 _RULE = re.compile(r"[\s|:-]+")
@@ -36,12 +37,13 @@ _CELL = re.compile(r"[^|\n]+")
 
 @dataclass(frozen=True)
 class _Piece:
-    """So many characters of what is read, and the characters that they stand for."""
+    """So many characters of what is read, and the characters that they stand for; their own, or others."""
 
     start: int
     length: int
     written: int
     size: int
+    own: bool
 
 
 class AsRead:
@@ -61,12 +63,12 @@ class AsRead:
         for start, end, new in changes:
             if start < at:
                 continue
-            for text, begin, size in ((written[at:start], at, start - at), (new, start, end - start)):
-                pieces.append(_Piece(length, len(text), begin, size))
+            for text, begin, size, own in ((written[at:start], at, start - at, True), (new, start, end - start, False)):
+                pieces.append(_Piece(length, len(text), begin, size, own))
                 said.append(text)
                 length += len(text)
             at = end
-        pieces.append(_Piece(length, len(written) - at, at, len(written) - at))
+        pieces.append(_Piece(length, len(written) - at, at, len(written) - at, own=True))
         self.text = "".join(said) + written[at:]
         self._pieces = [piece for piece in pieces if piece.length]
         self._starts = [piece.start for piece in self._pieces]
@@ -74,17 +76,16 @@ class AsRead:
     def back(self, span: tuple[int, int]) -> tuple[int, int]:
         """The characters as written that a span of what is read stands for; empty where it was put in."""
         first, last = (self._pieces[max(0, bisect_right(self._starts, at) - 1)] for at in (span[0], span[1] - 1))
-        same = (first.length == first.size, last.length == last.size)
-        start = first.written + (span[0] - first.start if same[0] else 0)
-        return start, max(start, last.written + (span[1] - last.start if same[1] else last.size))
+        start = first.written + (span[0] - first.start if first.own else 0)
+        return start, max(start, last.written + (span[1] - last.start if last.own else last.size))
 
     def ahead(self, span: tuple[int, int]) -> tuple[int, int]:
         """The characters as read that a span of the written text has become."""
         pieces = [piece for piece in self._pieces if piece.size]
         first = next(piece for piece in reversed(pieces) if piece.written <= span[0])
         last = next(piece for piece in reversed(pieces) if piece.written < max(span))
-        start = first.start + (span[0] - first.written if first.length == first.size else 0)
-        return start, last.start + (span[1] - last.written if last.length == last.size else last.length)
+        start = first.start + (span[0] - first.written if first.own else 0)
+        return start, last.start + (span[1] - last.written if last.own else last.length)
 
     def put_in(self, span: tuple[int, int]) -> str:
         """What stands only in the text as read at the end of a span."""
@@ -137,10 +138,12 @@ def _cardinal(words: Sequence[str]) -> str | None:
     total = part = 0
     before = ""
     for word in words:
+        if word in ("hundred", "thousand") and (part == 0 or (total if word == "thousand" else part >= _HUNDRED)):
+            return None  # "between one hundred and two hundred"
         if word == "thousand":
-            total, part = total + 1000 * part, 0
+            total, part = 1000 * part, 0
         elif word == "hundred":
-            part *= 100
+            part *= _HUNDRED
         elif before not in ("", "hundred", "thousand"):
             return None
         else:

@@ -50,6 +50,8 @@ def _units() -> UnitReader:
         ("an hour and five stations", "an hour and five stations"),
         ("one or two stations, a hundred cars, a dozen", "one or two stations, a hundred cars, a dozen"),
         ("between one and two", "between one and two"),
+        ("between one hundred and two hundred cars", "between one hundred and two hundred cars"),
+        ("two thousand to three thousand cars", "2000 to 3000 cars"),
         ("a quarter of an hour's average", "a quarter of an hour's average"),
         ("on the 5th of October", "on the 5th of October"),
         ('It says "two dozen cars" [E1].', 'It says "two dozen cars" [E1].'),
