@@ -81,9 +81,11 @@ class AsRead:
 
     def ahead(self, span: tuple[int, int]) -> tuple[int, int]:
         """The characters as read that a span of the written text has become."""
+        if span[0] >= span[1]:
+            return 0, 0
         pieces = [piece for piece in self._pieces if piece.size]
         first = next(piece for piece in reversed(pieces) if piece.written <= span[0])
-        last = next(piece for piece in reversed(pieces) if piece.written < max(span))
+        last = next(piece for piece in reversed(pieces) if piece.written < span[1])
         start = first.start + (span[0] - first.written if first.own else 0)
         return start, last.start + (span[1] - last.written if last.own else last.length)
 

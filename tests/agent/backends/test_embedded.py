@@ -170,7 +170,7 @@ def test_questions_get_the_tool_that_answers_them(runtime: Runtime, question: st
     [
         ("What is the capacity of station S096?", 'has no "capacity"'),
         ("what will the weather be tomorrow?", 'has no "weather"'),
-        ("Will it rain?", 'has no "rain"'),
+        ("Will it rain?", "- rain: 0 mm/h at 07:35"),
         ("Which place will be the busiest tomorrow?", "out of reach"),
         ("Average flow of all stations", "add all places up"),
         ("What time is it?", "stands at 07:40"),

@@ -199,7 +199,7 @@ def test_pictures(plan: Plan, question: str, expected: dict[str, Any]) -> None:
         ("explain seasonality", [("retrieve_context", "note")]),
         ("why is Monday different from Sunday?", [("retrieve_context", "note")]),
         ("draw me a cat", "outside of what I know"),
-        ("map of the rain", 'has no "rain"'),
+        ("map of the humidity", 'has no "humidity"'),
         ("this morning against yesterday morning", "Which station do you mean?"),
         ("how volatile is it over the last two years?", "Which station do you mean?"),
         ("show S096 as a spectrogram over the last month", "at most two weeks"),

@@ -137,6 +137,7 @@ def test_what_weakens_a_forecast_stands_below_its_first_sentence(runtime: Runtim
         place={"word": "station", "label": "S039"},
         forecast=Result("forecast", {}, {"evidence": "E1", **reply}),
         asked_step=None,
+        each_step=False,
         request=Request("?", "forecast", Span()),
         level=None,
     )
