@@ -41,7 +41,6 @@ from mm4st_agent.agent.claims import (
 from mm4st_agent.agent.claims.as_read import AsRead
 from mm4st_agent.agent.claims.reader import Judged, Reader, units_of
 from mm4st_agent.agent.ledger import Evidence
-from mm4st_agent.agent.quantities import SECONDS
 
 MARK = " [unsupported]"
 
@@ -86,21 +85,8 @@ def check(text: str, ledger: Sequence[Evidence], first: int = 0) -> Checked:
     durations.read_words(reader)
     numbers.read(reader)
     inventions.read(reader)
-    written = (
-        _as_written(judged, text, said) for judged in reader.judged if not _beside_a_wrong_number(judged, reader)
-    )
+    written = (_as_written(judged, text, said) for judged in reader.judged)
     return _marked(text, sorted((one for one in written if one is not None), key=lambda one: one.claim.span))
-
-
-def _beside_a_wrong_number(judged: Judged, reader: Reader) -> bool:
-    """Whether it is the unknown length of time of 'the 24-hour mean is 55.9 km/h', of which the value is marked."""
-    if judged.why != durations.UNKNOWN:
-        return False
-    start, end = reader.part(*judged.claim.span)
-    return any(
-        one.why and one.claim.kind == "number" and one.claim.unit not in SECONDS and start <= one.claim.span[0] < end
-        for one in reader.judged
-    )
 
 
 def _as_written(judged: Judged, text: str, said: AsRead) -> Judged | None:

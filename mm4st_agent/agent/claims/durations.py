@@ -28,7 +28,6 @@ _ABOUT = 0.1
 _RATE = re.compile(r"/(\d+) min")
 """A reading per so many minutes is one of the last so many."""
 _THEN = re.compile(r",?\s+(?:that is |i\.e\. )?(?:at|around)\s+(\d{1,2}):(\d{2})\b")
-UNKNOWN = "no such length of time is in the evidence"
 _COMING = ("covers", "ahead", "step", "announced")
 _PAST = ("past", "window", "step", "covers")
 
@@ -99,7 +98,7 @@ def judge(reader: Reader, span: tuple[int, int], value: float, unit: str, tolera
         then = clock + timedelta(seconds=wanted)
         if (then.hour, then.minute) != (int(at[1]), int(at[2])):
             right, other = [], f"that is at {then:%H:%M}"
-    reader.add(span, "number", value, unit, right, why=other or UNKNOWN)
+    reader.add(span, "number", value, unit, right, why=other or "no such length of time is in the evidence")
 
 
 def _moments_apart(facts: Facts, seconds: float, unit: str) -> bool:
