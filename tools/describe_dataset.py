@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tools.context import ToolContext
 
 _MAX_GROUP = 30
+_LOOKED_AT = 1000
+"""So many of the last steps are looked at for the latest value of a covariate; a whole grid would take long to read."""
 _ANGLES = ("°", "degree", "degrees")
 
 
@@ -174,7 +176,7 @@ def _latest(column: xr.DataArray, until: pd.Timestamp) -> tuple[float | None, da
     """The last value up to a moment, and its stamp; directions have no mean, so that of several nodes is none."""
     if "time" not in column.dims:
         return None, None
-    known = column.sel(time=slice(None, until.tz_convert("UTC").tz_localize(None)))
+    known = column.sel(time=slice(None, until.tz_convert("UTC").tz_localize(None))).tail(time=_LOOKED_AT)
     if "node" in column.dims:
         if column.attrs.get("units") in _ANGLES:
             return None, None
