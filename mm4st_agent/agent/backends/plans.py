@@ -59,8 +59,8 @@ _NOTES: dict[str, dict[Driver, str]] = {
 _NO_CAUSE = "notice"
 """The kind of log entry that is about nothing that acts on a place."""
 _EACH_STEP = re.compile(
-    r"\b(?:table|tabulate|step[- ]by[- ]step|(?:each|every|all|per|by)(?: the)? (?:(?:\d+|five|ten|fifteen)[- ])?"
-    r"(?:step|min(?:ute)?s?)s?)\b",
+    r"\b(?:tables?|tabulate|step[- ]by[- ]step|(?:each|every|all|per)(?: of)?(?: the)? steps?"
+    r"|(?:each|every) (?:\d+|five|ten|fifteen)[- ]min(?:ute)?s?)\b",
     re.IGNORECASE,
 )
 """Each step of a forecast is asked for."""
