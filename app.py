@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mm4st_agent.errors import MM4STError
+from mm4st_agent.memory import keep
 from mm4st_agent.settings import ChatModelName  # Gradio reads the annotations of its handlers
 from mm4st_agent.web import about, charts, exports, files, maps, uploads
 from mm4st_agent.web.accounts import Accounts
 from mm4st_agent.web.answers import question_of
 from mm4st_agent.web.markup import plain, script
-from mm4st_agent.web.memory import keep
 from mm4st_agent.web.runs import Runs
 from mm4st_agent.web.server import listen, runtimes, serve, signed_in_user, web_app
 from mm4st_agent.web.sign_in import SIGN_OUT_FORM, Gate

@@ -20,8 +20,8 @@ from eval.bench.agent_scores import Outcome, failure_of, groups_of, rows_of
 from eval.bench.report import report_of
 from mm4st_agent.errors import UsageError
 from mm4st_agent.forecaster.measured import measuring
+from mm4st_agent.memory import settle
 from mm4st_agent.runtime import Runtime
-from mm4st_agent.web.memory import settle
 
 if TYPE_CHECKING:
     from mm4st_agent.agent.answer import Answer

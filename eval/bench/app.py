@@ -7,7 +7,6 @@ import os
 import random
 import statistics
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,8 @@ FIRST_STEP_MS = 300.0
 TIMES_ALONE = 4.0
 """With everybody at once, the 95th percentile may be that many times the one of a person alone."""
 GROWTH_MB = 50.0
+CONVERSATION = 10
+"""Questions after which a person opens a new one."""
 
 
 @dataclass
@@ -78,9 +79,10 @@ def bench_app(runtime: Runtime, *, users: int = 20, questions: int = 200, think_
 
     After a warm-up with a question of each kind, half of the questions come from one person, one after the other,
     the other half from all people at once, who think between an answer and their next question (exponentially
-    distributed). Memory is read before and after those, when the app rests. Then as many come from all at once
-    without a pause. The questions are those of the development set of `bench agent` that name one road station of the
-    demo city, which becomes one of the person's own, or no place at all.
+    distributed). After ten questions everybody begins a new conversation, on a new page. Memory is read before and
+    after those, when the app rests. Then as many come from all at once without a pause. The questions are those of
+    the development set of `bench agent` that name one road station of the demo city, which becomes one of the
+    person's own, or no place at all.
 
     Args:
         runtime: Knows the demo city; the app gets a home of its own.
@@ -193,10 +195,18 @@ async def _measure(app: ServedApp, pool: list[Asked], own: list[list[str]], ques
 
 
 async def _ask_all(url: str, planned: list[list[Ask]], pause_s: float, answered: Callable[[], None]) -> Phase:
-    """Let everyone ask what is planned for them, each on a page of their own."""
+    """Let everyone ask what is planned for them, each on pages of their own, a conversation on each."""
     phase = Phase()
+    pages: list[Person] = []
 
-    async def visit(person: Person, questions: list[Ask], chance: random.Random) -> None:
+    async def visit(questions: list[Ask], chance: random.Random) -> None:
+        for first in range(0, len(questions), CONVERSATION):
+            async with PageSession.open(url) as session:
+                person = Person(session)
+                pages.append(person)
+                await converse(person, questions[first : first + CONVERSATION], chance)
+
+    async def converse(person: Person, questions: list[Ask], chance: random.Random) -> None:
         for question, station in questions:
             if pause_s:
                 await asyncio.sleep(chance.expovariate(1 / pause_s))
@@ -211,11 +221,8 @@ async def _ask_all(url: str, planned: list[list[Ask]], pause_s: float, answered:
                 phase.mixed += strays_of(reply, person, question, station)
             answered()
 
-    async with AsyncExitStack() as pages:
-        people = [Person(await pages.enter_async_context(PageSession.open(url))) for _ in planned]
-        visits = zip(people, planned, strict=True)
-        await asyncio.gather(*(visit(*each, random.Random(n)) for n, each in enumerate(visits)))
-    phase.mixed += mixed_threads(people)
+    await asyncio.gather(*(visit(questions, random.Random(n)) for n, questions in enumerate(planned)))
+    phase.mixed += mixed_threads(pages)
     return phase
 
 

@@ -21,7 +21,7 @@ Ask = tuple[str, str | None]
 
 @dataclass
 class Person:
-    """One session, and what it was asked and shown."""
+    """One page, and what it was asked and shown."""
 
     session: PageSession
     asked: list[str] = field(default_factory=list)

@@ -174,7 +174,9 @@ def _forecast(home: str, dataset: str, data_dir: str | None = None) -> dict[str,
 
     from mm4st_agent.batch.job import job_of
     from mm4st_agent.batch.run import run_batch
+    from mm4st_agent.memory import stay_level
 
+    stay_level()  # as the command does
     runtime = _runtime(home, data_dir)
     started, first, busy = time.perf_counter(), 0.0, time.process_time()
     before = _peak_mb()

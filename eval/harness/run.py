@@ -44,9 +44,9 @@ from eval.suites.halves import interleaved
 from eval.suites.suite import Item, Suite
 from mm4st_agent.agent.manifest import recorded_settings, versions
 from mm4st_agent.errors import UsageError
+from mm4st_agent.memory import settle
 from mm4st_agent.provenance import source_commit
 from mm4st_agent.settings import Settings
-from mm4st_agent.web.memory import settle
 
 LOGS, HOME, LOCK = "logs", "home", "lock"
 """In a run's folder: inspect's logs, what the agent wrote, and the lock of the process that runs it."""

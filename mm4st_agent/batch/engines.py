@@ -15,6 +15,7 @@ from mm4st_agent.batch.job import Job
 from mm4st_agent.batch.shared import Outlook
 from mm4st_agent.batch.worker import Worker
 from mm4st_agent.errors import DataError, MM4STError, ServerError, UsageError
+from mm4st_agent.memory import stay_level
 from mm4st_agent.runtime import Runtime
 from mm4st_agent.settings import load_settings
 
@@ -50,6 +51,7 @@ class RayWorker:
     def _worker(self) -> Worker:
         import ray as cluster
 
+        stay_level()
         home, data_dir = self._paths
         job, outlook = cluster.get(self._shared[0])
         return Worker(Runtime(load_settings(home=home, data_dir=data_dir)), job, outlook, self._folder)

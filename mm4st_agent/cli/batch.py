@@ -66,7 +66,9 @@ def forecast(
 
     from mm4st_agent.batch.job import BLOCK, job_of
     from mm4st_agent.batch.run import run_batch
+    from mm4st_agent.memory import stay_level
 
+    stay_level()
     runtime = open_runtime()
     job = job_of(runtime, dataset, nodes=chosen, block=block or BLOCK, **asked)
     workers = workers or (2 if engine == "ray" else 1)

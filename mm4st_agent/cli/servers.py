@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 def app(host: str | None, port: int | None, auth_file: Path | None, public_host: str | None) -> None:
     """Open the chat in a browser (loopback only by default)."""
-    from mm4st_agent.web.memory import settle
+    from mm4st_agent.memory import settle
 
     settle()
     from mm4st_agent.settings import is_loopback

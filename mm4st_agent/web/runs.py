@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from mm4st_agent.errors import MM4STError, UsageError
-from mm4st_agent.web.memory import give_back
+from mm4st_agent.memory import give_back
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

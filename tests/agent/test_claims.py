@@ -197,6 +197,15 @@ def test_an_earlier_question_supports_only_what_points_to_it() -> None:
     assert _marked(check("It carried 4,872 vehicles [E1].", [*LEDGER, later], first=2)) == []
 
 
+def test_the_share_of_an_interval_in_words_needs_an_interval_of_this_question() -> None:
+    forecast = _entry("E1", {"interval": (80.0, "%")})
+    later = _entry("E2", {"last": (7.0, "mph")})
+    said = "The interval should hold the truth in four out of five cases."
+
+    assert _marked(check(said, [forecast])) == []
+    assert _marked(check(said, [forecast, later], first=1)) != []
+
+
 def test_a_list_is_no_row_of_claims() -> None:
     assert _marked(check("1. One thing.\n2. Another.\n7. A third.", LEDGER)) == ["7"]
 

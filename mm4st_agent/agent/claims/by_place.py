@@ -22,8 +22,9 @@ def told_by(reader: Reader, scope: Scope) -> dict[tuple[str, str], list[tuple[st
     """Values of what the sentence itself says that the places are compared by; none where it says nothing."""
     values: dict[tuple[str, str], list[tuple[str, tuple[str, float]]]] = {}
     role = next((role for words, role in _KINDS if words.search(scope.sentence)), "")
+    allowed = reader.allowed(scope.span[1])
     for facts in reader.facts:
-        for fact in facts.all:
+        for fact in facts.all if facts.entry.id in allowed else ():
             own = fact.places - facts.about if len(fact.places) > 1 else fact.places
             named = "lanes" if fact.unit.startswith("lane") else fact.role
             if named == role and len(own) == 1 and (role != "gap" or fact.of == ("high", "low")):

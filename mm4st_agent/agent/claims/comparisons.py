@@ -230,8 +230,7 @@ def _from_then(moment: datetime, scope: Scope) -> bool:
 
 def _reversed(found: re.Match[str], facts: Facts) -> bool:
     """Whether better means less: of dirt in the air."""
-    units = {fact.unit for fact in facts.numbers}
-    dirt = any(unit.endswith(("/m³", "/m3")) or unit in ("ppb", "ppm") for unit in units)
+    dirt = any(unit.endswith(("/m³", "/m3")) or unit in ("ppb", "ppm") for unit in facts.units)
     return dirt and re.match(r"(?:\w+\s+)?(?:better|worse)\b", found[0], re.IGNORECASE) is not None
 
 

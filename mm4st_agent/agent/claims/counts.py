@@ -54,7 +54,8 @@ def read_words(reader: Reader) -> None:
         if reader.free(*found.span()) and multiple_of(found) is not None:
             reader.take(*found.span())  # `comparisons` judges it
     for found in _FOUR_OF_FIVE.finditer(reader.own):
-        ids = [facts.entry.id for facts in reader.facts for fact in facts.numbers if fact.role == "interval"]
+        at_hand = [facts for facts in reader.facts if facts.entry.id in reader.allowed(found.end())]
+        ids = [facts.entry.id for facts in at_hand for fact in facts.numbers if fact.role == "interval"]
         if ids and reader.free(*found.span()) and cues.RANGE.search(reader.own[slice(*reader.sentence(found.start()))]):
             reader.add(found.span(), "number", found[0], None, ids)
     for found in COUNT.finditer(reader.own):

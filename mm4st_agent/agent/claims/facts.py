@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from mm4st_agent.agent.claims.derived import derived, with_extremes
 from mm4st_agent.agent.claims.fact import INDEX, Fact
@@ -45,9 +46,18 @@ class Facts:
         self._baselines = {str(entry.words[path]) for path, fitted in trained.items() if not fitted}
         self._kinds = self._mixed_kinds()
         self.step = timedelta(minutes=self._number("step_minutes") or (self._number("step_s") or 0.0) / 60)
-        measured = [self._fact(p, float(v.value), v.unit) for p, v in entry.values.items() if _is_number(v.value)]
-        self.numbers = tuple(with_extremes(measured))
-        self.derived = tuple(derived(self.numbers))
+        self.units = frozenset(value.unit for value in entry.values.values() if _is_number(value.value))
+
+    @cached_property
+    def numbers(self) -> tuple[Fact, ...]:
+        """Those that stand in the reply; of most entries of a long conversation no claim ever asks for them."""
+        values = self.entry.values.items()
+        return tuple(with_extremes([self._fact(p, float(v.value), v.unit) for p, v in values if _is_number(v.value)]))
+
+    @cached_property
+    def derived(self) -> tuple[Fact, ...]:
+        """What follows from two of them."""
+        return tuple(derived(self.numbers))
 
     @property
     def all(self) -> tuple[Fact, ...]:

@@ -90,7 +90,7 @@ def _of_all(fact: Fact, scope: Scope) -> bool:
 
 def _channel(fact: Fact, scope: Scope) -> str:
     said = scope.channels(scope.reader.facts)
-    units = {other.unit for facts in scope.reader.facts if facts.channel in said for other in facts.numbers}
+    units = frozenset().union(*(facts.units for facts in scope.reader.facts if facts.channel in said))
     if fact.channel and said and fact.channel not in said and (scope.bare or not units or fact.unit in units):
         return f"that is a value of {fact.channel}"
     return ""

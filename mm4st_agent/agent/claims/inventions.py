@@ -45,7 +45,7 @@ _STEM = 5
 def read(reader: Reader) -> None:
     """Judge each name, cause and turn of events that stands in no other claim."""
     told = " ".join(_words(reader)).casefold()
-    stems = {word[:_STEM] for word in re.findall(r"[a-z]{3,}", told)}
+    stems = {found[0][:_STEM] for found in re.finditer(r"[a-z]{3,}", told)}  # a list of all would be large
     unnamed = any(facts.about - facts.names.keys() or "beside" in facts.entry.args for facts in reader.facts)
     for found in _DONE.finditer(reader.own):
         if _open(reader, found.span("verb")) and found["stem"].lower().replace("-", "") not in told.replace("-", ""):

@@ -173,9 +173,12 @@ class Reader:
 
     @cached_property
     def all_facts(self) -> list[Fact]:
+        """Of the entries that a claim may rest on: those of the question, and those that the text points to."""
+        pointed = {pointer for found in POINTER.finditer(self.text) for pointer in re.findall(r"E\d+", found[1])}
+        at_hand = [facts for facts in self.facts if facts.entry.id in self.present | pointed]
         return [
-            *(fact for facts in self.facts for fact in facts.all),
-            *across(fact for facts in self.facts for fact in facts.numbers),
+            *(fact for facts in at_hand for fact in facts.all),
+            *across(fact for facts in at_hand for fact in facts.numbers),
         ]
 
     @cached_property

@@ -7,7 +7,7 @@ import sys
 
 CODE = """
 import os, resource, psutil
-from mm4st_agent.web.memory import give_back, settle
+from mm4st_agent.memory import give_back, settle
 settle()
 me = psutil.Process()
 small = [bytes(1000) for _ in range(200_000)]
