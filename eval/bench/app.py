@@ -14,7 +14,7 @@ import numpy as np
 
 from eval.bench.app_people import Ask, Asked, Person, faults_of, mixed_threads, plan, pool_of, strays_of
 from eval.bench.report import BenchRow, compared, report_of
-from eval.bench.served_app import ServedApp, served_app
+from eval.bench.served_app import ServedApp, processor_times, served_app, stolen_between
 from eval.bench.sessions import AskFailedError, PageSession, Reply
 from mm4st_agent.errors import UsageError
 
@@ -32,12 +32,18 @@ CONVERSATION = 10
 
 @dataclass
 class Phase:
-    """What was measured while so many people asked; `mixed` tells what was shown to the wrong person."""
+    """What was measured while so many people asked; `mixed` tells what was shown to the wrong person.
+
+    Attributes:
+        stolen: Percent of the processor time that was wanted, by any program, but given to other virtual machines of
+            the same hardware; None where the system does not tell.
+    """
 
     replies: list[Reply] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     cpu_s: float = 0.0
+    stolen: float | None = None
 
     @property
     def cpu_s_each(self) -> float | None:
@@ -147,6 +153,10 @@ def rows_of(measured: Measured, users: int, think_s: float) -> list[BenchRow]:
             compared(f"{who}: processor time for an answer", phase.cpu_s_each, alone.cpu_s_each, "one person", "s"),
         ]
     phases = (alone, together, hurried)
+    rows += [
+        compared(f"{who}: processor time that other machines got", phase.stolen, None, "", "%")
+        for who, phase in {"one person": alone, **crowds}.items()
+    ]
     unanswered = sum(len(phase.failures) for phase in phases)
     strayed = sum(len(phase.mixed) for phase in phases)
     return [
@@ -177,9 +187,9 @@ async def _measure(app: ServedApp, pool: list[Asked], own: list[list[str]], ques
                 memory_mb.append(app.memory_mb())
                 bar.advance(task)
 
-            busy_s = app.cpu_s()
+            busy_s, before = app.cpu_s(), processor_times()
             done = await _ask_all(app.url, planned, pause_s, answered)
-            done.cpu_s = app.cpu_s() - busy_s
+            done.cpu_s, done.stolen = app.cpu_s() - busy_s, stolen_between(before, processor_times())
             return done
 
         kinds = list({question.topic: (question, named) for question, named in pool}.values())

@@ -94,6 +94,27 @@ def served_app() -> Iterator[ServedApp]:
                 process.terminate()
 
 
+def processor_times() -> dict[str, float]:
+    """Seconds of all cores since the machine's start, by what they were spent on."""
+    return dict(psutil.cpu_times()._asdict())
+
+
+def stolen_between(before: dict[str, float], after: dict[str, float]) -> float | None:
+    """Percent of the wanted processor time that other virtual machines got; None where the system does not tell.
+
+    Args:
+        before: From `processor_times`.
+        after: Later.
+    """
+    spent = {
+        name: after[name] - before[name]
+        for name in ("user", "nice", "system", "irq", "softirq", "steal")
+        if name in after
+    }
+    wanted = sum(spent.values())
+    return 100 * spent["steal"] / wanted if "steal" in spent and wanted else None
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

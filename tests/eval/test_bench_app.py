@@ -20,6 +20,7 @@ from click.testing import CliRunner
 from eval.bench.app import Measured, Phase, bench_app, rows_of
 from eval.bench.app_people import Person, faults_of, mixed_threads, plan, pool_of, strays_of
 from eval.bench.served_app import served_app
+from eval.bench.served_app import stolen_between
 from eval.bench.sessions import AskFailedError, PageSession, Reply
 from mm4st_agent.cli import main
 from mm4st_agent.errors import UsageError
@@ -111,6 +112,15 @@ def test_rows_hold_the_figures_against_their_goals() -> None:
     assert rows["memory growth over 40 answers"]["ours"] == 30.0
     assert rows["highest memory meanwhile"]["ours"] == 1040.0
     assert rows["memory growth in the last half, for 100 answers"]["ours"] == pytest.approx(100.0)
+
+
+def test_time_that_other_machines_got_is_a_share_of_what_was_wanted() -> None:
+    before = {"user": 10.0, "system": 1.0, "idle": 50.0, "steal": 2.0}
+    after = {"user": 15.0, "system": 2.0, "idle": 90.0, "steal": 4.0}
+
+    assert stolen_between(before, after) == 25.0
+    assert stolen_between({"user": 1.0, "idle": 0.0}, {"user": 2.0, "idle": 0.0}) is None
+    assert stolen_between(before, before) is None
 
 
 def test_more_people_than_stations_are_refused() -> None:
