@@ -19,8 +19,7 @@ from click.testing import CliRunner
 
 from eval.bench.app import Measured, Phase, bench_app, rows_of
 from eval.bench.app_people import Person, faults_of, mixed_threads, plan, pool_of, strays_of
-from eval.bench.served_app import served_app
-from eval.bench.served_app import stolen_between
+from eval.bench.served_app import served_app, stolen_between
 from eval.bench.sessions import AskFailedError, PageSession, Reply
 from mm4st_agent.cli import main
 from mm4st_agent.errors import UsageError
